@@ -1,0 +1,285 @@
+"""Job records in Redis: the only truth about a job. Every change is one compare-and-set that also writes the log.
+
+Where a record stands besides its own hash is computed from the job by `places`; the scripts in `lua/` move it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from app.adapters.redis_client import PREFIX, Script, translated
+from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
+from app.errors import QueueUnavailable, RequestRefused
+
+#: A claim is a lease of that many milliseconds, renewed each second.
+LEASE_MS = 15_000
+#: The event log of an ended job is kept that long.
+LOG_LIFE_MS = 600_000
+#: The uploaded file goes that long after its job is completed, so that a Redis that comes back a second older finds it.
+SPENT_AFTER_MS = 60_000
+#: An Idempotency-Key is remembered that long after its job was accepted.
+IDEMPOTENCY_SECONDS = 86_400
+#: The score in `retrying` of a job that is among the waiting again.
+STAGED = 9_000_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claim as the sweep sees it; `holder` is empty for one that cannot be seen in CLIENT LIST."""
+
+    job_id: str
+    deadline: int
+    holder: str
+    since: int
+
+
+def places(job: Job) -> dict[str, int]:
+    """The sorted sets in which a job of that state stands, with its score in each (the lease's is set by the claim)."""
+    everywhere = {"jobs": job.created_at}
+    if job.status is JobStatus.PENDING:
+        return {**everywhere, f"waiting:{job.priority.value}": job.created_at, "pending": job.created_at}
+    if job.status is JobStatus.RETRYING:
+        return {**everywhere, "retrying": job.due_at or 0}
+    if job.status is JobStatus.COMPLETED:
+        ended = job.completed_at or 0
+        return {**everywhere, "ended:completed": ended, "spent": ended + SPENT_AFTER_MS}
+    if job.status is JobStatus.FAILED:
+        cancelled = {"ended:cancelled": job.completed_at or 0} if job.is_cancelled else {}
+        return {**everywhere, "ended:failed": job.completed_at or 0, **cancelled}
+    return {**everywhere, "leases": 0}
+
+
+def _left(old: Job, new: Job) -> list[str]:
+    """The places to leave; a retry that is due stands among the waiting besides."""
+    stood = set(places(old))
+    if old.status is JobStatus.RETRYING:
+        stood.add(f"waiting:{old.priority.value}")
+    return sorted(stood - set(places(new)))
+
+
+def _entered(old: Job, new: Job) -> list[str | int]:
+    before, now = places(old), places(new)
+    moved = {place: score for place, score in now.items() if before.get(place) != score}
+    return [part for place, score in moved.items() for part in (place, score)]
+
+
+def _dump(job: Job) -> str:
+    return json.dumps(job.to_record(), ensure_ascii=False, separators=(",", ":"))
+
+
+def _finished_run(old: Job, new: Job) -> str:
+    """What the statistics keep of an attempt that ended: when, how, and how long it ran and had waited (ms)."""
+    if not new.status.is_final or old.claim is None:
+        return ""
+    ran, waited = new.updated_at - old.claim.since, old.claim.since - old.created_at
+    return json.dumps([new.updated_at, new.status.value, ran, waited if old.attempt == 1 else -1])
+
+
+class JobStore:
+    def __init__(self, client: redis.Redis, *, clock: Callable[[], int] | None = None) -> None:
+        """`clock` replaces the server's (milliseconds): tests pass the time in."""
+        self._redis = client
+        self._clock = clock
+        self._measured: tuple[float, int] | None = None
+        self._add = Script(client, "add")
+        self._replace = Script(client, "replace")
+        self._claim = Script(client, "claim")
+        self._renew = Script(client, "renew")
+        self._stage = Script(client, "stage")
+        self._bury = Script(client, "bury")
+
+    # ---- time -----------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The server's time in milliseconds; measured at most once a second, carried on by the monotonic clock."""
+        if self._clock:
+            return self._clock()
+        if self._measured is None or time.monotonic() - self._measured[0] > 1:
+            with translated():
+                seconds, micros = self._redis.time()  # type: ignore[misc]
+            self._measured = (time.monotonic(), seconds * 1000 + micros // 1000)
+        at, server = self._measured
+        return server + int((time.monotonic() - at) * 1000)
+
+    @property
+    def _now_argument(self) -> int | str:
+        return self._clock() if self._clock else ""
+
+    # ---- one job --------------------------------------------------------------------------------------------
+
+    def add(self, job: Job, *, installation: str, fingerprint: str = "") -> Job:
+        """Writes a new job with its places and first log entry; finding its own id there gives the job that is there.
+
+        Raises QueueUnavailable (also when Redis belongs to another blob store), RequestRefused if it was deleted.
+        """
+        pairs: list[str | int] = [part for pair in places(job).items() for part in pair]
+        key = job.idempotency_key or ""
+        answer = self._add(
+            self._now_argument, job.id, installation, _dump(job), key, fingerprint, IDEMPOTENCY_SECONDS, *pairs
+        )
+        if answer[0] == b"foreign":
+            raise QueueUnavailable("queue_unavailable", retry_after=30)
+        if answer[0] == b"deleted":
+            raise RequestRefused("not_found")
+        return job if answer[0] == b"added" else self.load(answer[1])
+
+    def get(self, job_id: str) -> Job | None:
+        with translated():
+            record = self._redis.hget(f"{PREFIX}job:{job_id}", "record")
+        return self.load(record) if record else None  # type: ignore[arg-type]
+
+    def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """In the order asked for; None where there is no such job."""
+        if not job_ids:
+            return []
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hget(f"{PREFIX}job:{job_id}", "record")
+            return [self.load(record) if record else None for record in pipe.execute()]
+
+    def claim_next(self, priority: Priority, *, holder: str, token: str, visible: bool = True) -> Job | None:
+        """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused."""
+        record, at = self._claim(
+            self._now_argument, priority.value, holder, token, LEASE_MS, int(visible), SCHEMA
+        )
+        self._measured = (time.monotonic(), int(at))
+        return self.load(record) if record else None
+
+    def replace(self, old: Job, new: Job, *, lease: int | None = None) -> bool:
+        """Writes `new` where `old` still stands (and `lease` is still its deadline); False if somebody was first."""
+        claim = new.claim
+        left = _left(old, new)
+        return bool(
+            self._replace(
+                self._now_argument,
+                old.id,
+                old.version,
+                new.version,
+                _dump(new),
+                claim.token if claim else "",
+                claim.holder if claim else "",
+                claim.since if claim else "",
+                "" if lease is None else lease,
+                LOG_LIFE_MS if new.status.is_final else 0,
+                old.claim.holder if old.claim and not claim else "",
+                _finished_run(old, new),
+                len(left),
+                *left,
+                *_entered(old, new),
+            )
+        )
+
+    def renew(self, job_id: str, *, token: str, holder: str) -> bool:
+        """The lease runs anew; False when the claim is gone."""
+        return bool(self._renew(self._now_argument, job_id, token, LEASE_MS, holder))
+
+    def bury(self, job_id: str, *, only_final: bool = False) -> bool:
+        """The record becomes a tombstone; False if there is none (or it is not final, where that was asked)."""
+        return bool(self._bury(self._now_argument, job_id, "1" if only_final else ""))
+
+    @staticmethod
+    def load(record: bytes | str) -> Job:
+        return Job.from_record(json.loads(record))
+
+    # ---- what is due ----------------------------------------------------------------------------------------
+
+    def stage(self, limit: int = 1000) -> list[tuple[str, Priority]]:
+        """Due retries go back among the waiting, in their old place."""
+        flat = [part.decode() for part in self._stage(self._now_argument, limit, STAGED)]
+        return [(job_id, Priority(priority)) for job_id, priority in zip(flat[::2], flat[1::2], strict=True)]
+
+    def leases(self) -> list[Lease]:
+        """All claims there are; few, at most one for each process."""
+        with translated():
+            scores = self._redis.zrange(f"{PREFIX}leases", 0, -1, withscores=True)
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id, _ in scores:  # type: ignore[union-attr]
+                pipe.hmget(f"{PREFIX}job:{job_id.decode()}", "holder", "since")
+            held = pipe.execute()
+        return [
+            Lease(job_id.decode(), int(score), (holder or b"").decode(), int(since or 0))
+            for (job_id, score), (holder, since) in zip(scores, held, strict=True)  # type: ignore[arg-type]
+        ]
+
+    def spent(self, limit: int = 200) -> list[str]:
+        """Jobs whose uploaded file has done its duty."""
+        return self._range("spent", limit)
+
+    def forget_spent(self, job_ids: Iterable[str]) -> None:
+        self._remove("spent", job_ids)
+
+    def ended_before(self, when: int, limit: int = 200) -> list[str]:
+        """Ended jobs, oldest first, whose end was before that time."""
+        return [
+            job_id
+            for status in ("completed", "failed")
+            for job_id in self._range(f"ended:{status}", limit, until=when)
+        ][:limit]
+
+    def tombs(self, limit: int = 200, *, offset: int = 0) -> list[tuple[str, int]]:
+        """Deleted jobs with the time of their deletion, oldest first."""
+        with translated():
+            rows: Any = self._redis.zrange(f"{PREFIX}tombs", offset, offset + limit - 1, withscores=True)
+        return [(job_id.decode(), int(at)) for job_id, at in rows]
+
+    def forget_tombs(self, job_ids: Iterable[str]) -> None:
+        self._remove("tombs", job_ids)
+
+    def is_buried(self, job_id: str) -> bool:
+        with translated():
+            return self._redis.zscore(f"{PREFIX}tombs", job_id) is not None
+
+    def _range(self, place: str, limit: int, *, until: int | None = None) -> list[str]:
+        with translated():
+            found: Any = self._redis.zrangebyscore(
+                f"{PREFIX}{place}", "-inf", self.now() if until is None else until, start=0, num=limit
+            )
+        return [job_id.decode() for job_id in found]
+
+    def _remove(self, place: str, job_ids: Iterable[str]) -> None:
+        ids = list(job_ids)
+        if ids:
+            with translated():
+                self._redis.zrem(f"{PREFIX}{place}", *ids)
+
+    # ---- priorities -----------------------------------------------------------------------------------------
+
+    def pause(self, priority: Priority) -> None:
+        with translated():
+            self._redis.sadd(f"{PREFIX}paused", priority.value)
+
+    def resume(self, priority: Priority) -> None:
+        with translated():
+            self._redis.srem(f"{PREFIX}paused", priority.value)
+
+    def paused(self) -> frozenset[Priority]:
+        with translated():
+            members: Any = self._redis.smembers(f"{PREFIX}paused")
+        return frozenset(p for p in PRIORITIES if p.value.encode() in members)
+
+    # ---- whose Redis this is --------------------------------------------------------------------------------
+
+    def installation(self) -> str | None:
+        with translated():
+            value: Any = self._redis.get(f"{PREFIX}installation")
+        return value.decode() if value else None
+
+    def set_installation(self, value: str, *, only_if_unset: bool = False) -> None:
+        with translated():
+            self._redis.set(f"{PREFIX}installation", value, nx=only_if_unset)
+
+    def is_empty(self) -> bool:
+        with translated():
+            return not self._redis.exists(f"{PREFIX}jobs")
+
+    def ping(self) -> None:
+        """Raises QueueUnavailable if Redis does not answer."""
+        with translated():
+            self._redis.ping()

@@ -1,0 +1,16 @@
+-- A new job: record, places, first log entry. Finding its own id there is a success (a repeat, or a restored one).
+-- ARGV: id, installation, record, idempotency key or '', its fingerprint, seconds to keep it, then key/score pairs
+local id, installation, record, idem = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if (redis.call('GET', prefix .. 'installation') or '') ~= installation then return {'foreign'} end
+if redis.call('ZSCORE', prefix .. 'tombs', id) then return {'deleted'} end
+local existing = redis.call('HGET', prefix .. 'job:' .. id, 'record')
+if existing then return {'exists', existing} end
+redis.call('HSET', prefix .. 'job:' .. id, 'record', record, 'version', '1')
+for i = 9, #ARGV, 2 do redis.call('ZADD', prefix .. ARGV[i], ARGV[i + 1], id) end
+if idem ~= '' then
+  redis.call('HSET', prefix .. 'idem:' .. idem, 'job', id, 'done', ARGV[7])
+  redis.call('HDEL', prefix .. 'idem:' .. idem, 'owner', 'until')
+  redis.call('EXPIRE', prefix .. 'idem:' .. idem, ARGV[8])
+end
+append(id, 1, record)
+return {'added'}

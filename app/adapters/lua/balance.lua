@@ -1,0 +1,28 @@
+-- Deliveries against waiting jobs of one priority. What was surplus for a while is trimmed here; what was missing for a
+-- while is returned as a number, to be delivered by the caller. One too many costs an empty look, one too few a wait.
+-- ARGV: priority, the queue's list, prefix of the deliveries' hashes, how long (ms) a difference must have stood
+local waiting = redis.call('ZCARD', prefix .. 'waiting:' .. ARGV[3])
+local difference = redis.call('LLEN', ARGV[4]) - waiting
+local note, field = prefix .. 'missed', 'balance:' .. ARGV[3]
+local since, least = string.match(redis.call('HGET', note, field) or '', '^(%d+):(-?%d+)$')
+least = tonumber(least)
+if difference == 0 then
+  if since then redis.call('HDEL', note, field) end
+  return 0
+end
+if not since or (least < 0) ~= (difference < 0) then
+  redis.call('HSET', note, field, integer(now) .. ':' .. integer(difference))
+  return 0
+end
+if math.abs(difference) < math.abs(least) then least = difference end
+if now - tonumber(since) < tonumber(ARGV[6]) then
+  redis.call('HSET', note, field, since .. ':' .. integer(least))
+  return 0
+end
+redis.call('HDEL', note, field)
+if least < 0 then return -least end
+for _ = 1, math.min(least, 1000) do
+  local delivery = redis.call('RPOP', ARGV[4])
+  if delivery then redis.call('DEL', ARGV[5] .. delivery) end
+end
+return 0

@@ -1,0 +1,18 @@
+-- A record becomes a tombstone, so that nothing restores it while its bytes are removed. 0: there is no such record.
+-- ARGV: id, its status must be final ('1') or may be any ('')
+local id = ARGV[3]
+local job = prefix .. 'job:' .. id
+local record = redis.call('HGET', job, 'record')
+if not record then return 0 end
+local decoded = cjson.decode(record)
+if ARGV[4] == '1' and decoded.status ~= 'completed' and decoded.status ~= 'failed' then return 0 end
+redis.call('ZADD', prefix .. 'tombs', now, id)
+redis.call('DEL', job, prefix .. 'log:' .. id)
+for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended:completed', 'ended:failed',
+    'ended:cancelled', 'waiting:' .. decoded.priority}) do
+  redis.call('ZREM', prefix .. place, id)
+end
+if decoded.claim then redis.call('HDEL', prefix .. 'workers:' .. decoded.claim.holder, 'jobId', 'token') end
+if decoded.idempotency_key then redis.call('DEL', prefix .. 'idem:' .. decoded.idempotency_key) end
+redis.call('PUBLISH', prefix .. 'changed', id)
+return 1

@@ -1,0 +1,20 @@
+-- A job's record is replaced where it still has the version that was read (and, if given, the lease that was read).
+-- ARGV: id, expected version, version, record, token, holder, since, lease read or '', log's life in ms (0: for ever),
+--       holder let go or '', finished run as JSON or '', number of places left, those, then key/score pairs
+local id = ARGV[3]
+local job = prefix .. 'job:' .. id
+if redis.call('HGET', job, 'version') ~= ARGV[4] then return 0 end
+if ARGV[10] ~= '' and redis.call('ZSCORE', prefix .. 'leases', id) ~= ARGV[10] then return 0 end
+redis.call('HSET', job, 'record', ARGV[6], 'version', ARGV[5], 'token', ARGV[7], 'holder', ARGV[8], 'since', ARGV[9])
+local left = tonumber(ARGV[14])
+for i = 15, 14 + left do redis.call('ZREM', prefix .. ARGV[i], id) end
+for i = 15 + left, #ARGV, 2 do redis.call('ZADD', prefix .. ARGV[i], ARGV[i + 1], id) end
+append(id, ARGV[5], ARGV[6])
+if ARGV[11] == '0' then redis.call('PERSIST', prefix .. 'log:' .. id)
+else redis.call('PEXPIRE', prefix .. 'log:' .. id, ARGV[11]) end
+if ARGV[12] ~= '' then redis.call('HDEL', prefix .. 'workers:' .. ARGV[12], 'jobId', 'token') end
+if ARGV[13] ~= '' then
+  redis.call('LPUSH', prefix .. 'recent', ARGV[13])
+  redis.call('LTRIM', prefix .. 'recent', 0, 499)
+end
+return 1

@@ -1,0 +1,74 @@
+"""Redis connections: one maker for all of them, with the timeouts that each kind of caller can bear."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from app.errors import QueueUnavailable
+
+#: All keys of ours begin with it; RQ's begin with `rq:`.
+PREFIX = "ingest:"
+
+
+def process_name(role: str) -> str:
+    """A name that is new at each start: `worker.<host>.<pid>.<random>`; it stands on all connections and in claims."""
+    host = "".join(c if c.isalnum() or c == "-" else "-" for c in socket.gethostname())[:40]
+    return f"{role}.{host}.{os.getpid()}.{secrets.token_hex(4)}"
+
+
+def quick_client(url: str, name: str) -> redis.Redis:
+    """For requests and for the lease thread: gives up within seconds (0.3 s when down, 4 s when frozen)."""
+    return redis.Redis.from_url(
+        url,
+        client_name=name,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.1), 1),
+        health_check_interval=0,
+    )
+
+
+def once_client(url: str, name: str) -> redis.Redis:
+    """For the sweep: no command is ever sent twice behind its back."""
+    return redis.Redis.from_url(
+        url, client_name=name, socket_timeout=2, socket_connect_timeout=1, retry=Retry(ExponentialBackoff(), 0)
+    )
+
+
+def patient_client(url: str, name: str) -> redis.Redis:
+    """For RQ's own loop: survives a restart of Redis in the middle of a job (STACK.md's figures: some 80 s)."""
+    return redis.Redis.from_url(
+        url, client_name=name, socket_connect_timeout=2, retry=Retry(ExponentialBackoff(cap=2, base=0.05), 40)
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Whatever Redis answers instead of the answer is `queue_unavailable` to everybody above."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise QueueUnavailable("queue_unavailable", retry_after=5) from error
+
+
+class Script:
+    """A Lua script of ours, loaded once per connection pool and run by its digest."""
+
+    def __init__(self, client: redis.Redis, name: str) -> None:
+        folder = Path(__file__).parent / "lua"
+        source = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+        self._run: Callable[..., Any] = client.register_script(source)
+
+    def __call__(self, *args: str | int | float | bytes) -> Any:
+        with translated():
+            return self._run(keys=[], args=[PREFIX, *args])
