@@ -1,0 +1,46 @@
+"""The record kept beside the bytes of an upload: enough to make its job again if Redis has lost it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from app.errors import StorageFailed
+
+
+@dataclass(frozen=True)
+class Manifest:
+    job_id: str
+    name: str
+    type: str
+    size: int
+    sha256: str
+    priority: str
+    created_at: int
+    """Milliseconds since the epoch."""
+    user_id: str | None = None
+    idempotency_key: str | None = None
+    """SHA-256 of the key, in hexadecimal digits."""
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), separators=(",", ":")).encode("ascii")
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read what `to_json` wrote, also by a newer version with more members; raises ``blob_corrupt``."""
+        try:
+            members = json.loads(data)
+            manifest = cls(**{field.name: members[field.name] for field in fields(cls) if field.name in members})
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StorageFailed("blob_corrupt") from error
+        if not all(type(value) in _TYPES.get(name, (str,)) for name, value in asdict(manifest).items()):
+            raise StorageFailed("blob_corrupt")
+        return manifest
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "size": (int,),
+    "created_at": (int,),
+    "user_id": (str, type(None)),
+    "idempotency_key": (str, type(None)),
+}

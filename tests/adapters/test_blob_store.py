@@ -1,0 +1,420 @@
+"""What every blob store owes its callers, asked of each of them; below, what only a folder can show."""
+
+import errno
+import hashlib
+import os
+import stat
+import threading
+
+import pytest
+
+from app.adapters.blob_store import LocalBlobs, Manifest
+from app.domain.ids import new_job_id
+from app.errors import StorageFailed, StorageUnavailable
+
+
+@pytest.fixture(params=["folder"])
+def blobs(request, tmp_path):
+    return LocalBlobs(tmp_path / "blobs")
+
+
+def manifest_of(job_id, data, **given):
+    fields = {"name": "a.txt", "type": "text/plain", "priority": "medium", "created_at": 1_700_000_000_000, **given}
+    return Manifest(job_id=job_id, size=len(data), sha256=hashlib.sha256(data).hexdigest(), **fields)
+
+
+def stored(blobs, data=b"hello", job_id=None, **given):
+    manifest = manifest_of(new_job_id() if job_id is None else job_id, data, **given)
+    with blobs.new_upload() as upload:
+        upload.write(data)
+        upload.commit(manifest)
+    return manifest
+
+
+def put_result(blobs, job_id, token, data=b"result"):
+    with blobs.new_result(job_id, token) as sink:
+        sink.write(data)
+        sink.commit()
+
+
+def bytes_of(blobs, job_id):
+    with blobs.upload_path(job_id) as path:
+        return path.read_bytes()
+
+
+# uploads
+
+
+def test_an_upload_comes_back_with_its_manifest(blobs):
+    manifest = stored(blobs, b"some bytes", name="größe.txt", user_id="u", idempotency_key="ab" * 32)
+    assert bytes_of(blobs, manifest.job_id) == b"some bytes"
+    assert blobs.manifest(manifest.job_id) == manifest
+
+
+def test_the_writer_counts_and_hashes_what_it_is_given(blobs):
+    with blobs.new_upload() as upload:
+        for chunk in (b"ab", bytearray(b"cd"), memoryview(b"ef"), b""):
+            upload.write(chunk)
+        assert upload.size == 6
+        assert upload.sha256 == hashlib.sha256(b"abcdef").hexdigest()
+
+
+def test_an_upload_that_is_not_committed_leaves_nothing(blobs):
+    with blobs.new_upload() as upload:
+        upload.write(b"half of it")
+    assert blobs.list_uploads() == []
+    assert blobs.prune_partials(-1) == 0
+
+
+def test_an_upload_whose_sender_failed_leaves_nothing(blobs):
+    upload = blobs.new_upload()
+    upload.write(b"half of it")
+    with pytest.raises(ZeroDivisionError), upload:
+        raise ZeroDivisionError
+    assert blobs.is_empty()
+    assert blobs.prune_partials(-1) == 0
+
+
+def test_a_discarded_upload_can_be_discarded_again(blobs):
+    upload = blobs.new_upload()
+    upload.discard()
+    upload.discard()
+    assert blobs.is_empty()
+
+
+def test_discarding_after_the_commit_keeps_the_upload(blobs):
+    with blobs.new_upload() as upload:
+        upload.write(b"x")
+        manifest = manifest_of(new_job_id(), b"x")
+        upload.commit(manifest)
+        upload.discard()
+    assert bytes_of(blobs, manifest.job_id) == b"x"
+
+
+def test_a_manifest_about_other_bytes_is_refused(blobs):
+    with blobs.new_upload() as upload:
+        upload.write(b"these")
+        with pytest.raises(ValueError):
+            upload.commit(manifest_of(new_job_id(), b"those"))
+    assert blobs.is_empty()
+
+
+@pytest.mark.parametrize("second", [b"first", b"second, and longer"])
+def test_a_repeat_replaces_bytes_and_manifest(blobs, second):
+    job_id = new_job_id()
+    stored(blobs, b"first", job_id)
+    manifest = stored(blobs, second, job_id, name="b.txt")
+    assert bytes_of(blobs, job_id) == second
+    assert blobs.manifest(job_id) == manifest
+    assert [upload.job_id for upload in blobs.list_uploads()] == [job_id]
+
+
+def test_parallel_commits_of_one_id_leave_one_whole_upload(blobs):
+    job_id = new_job_id()
+    bodies = [b"%d" % number * 1000 for number in range(8)]
+    threads = [threading.Thread(target=stored, args=(blobs, body, job_id)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert hashlib.sha256(bytes_of(blobs, job_id)).hexdigest() == blobs.manifest(job_id).sha256
+
+
+def test_uploads_are_listed_in_order_page_by_page(blobs):
+    ids = sorted(stored(blobs).job_id for _ in range(5))
+    first = blobs.list_uploads(limit=2)
+    rest = blobs.list_uploads(after=first[-1].job_id)
+    assert [upload.job_id for upload in first + rest] == ids
+    assert all(0 <= upload.age_seconds < 60 for upload in first)
+
+
+def test_a_deleted_upload_is_gone_and_can_be_deleted_again(blobs):
+    job_id = stored(blobs).job_id
+    blobs.delete_upload(job_id)
+    blobs.delete_upload(job_id)
+    assert blobs.manifest(job_id) is None
+    assert blobs.is_empty()
+    with pytest.raises(StorageFailed, match="blob_missing"), blobs.upload_path(job_id):
+        pass
+
+
+def test_the_readers_own_failure_is_not_called_a_fault_of_the_store(blobs):
+    job_id = stored(blobs).job_id
+    with pytest.raises(OSError, match="mine"), blobs.upload_path(job_id):
+        raise OSError("mine")
+
+
+# results
+
+
+def test_a_result_comes_back(blobs):
+    job_id = new_job_id()
+    put_result(blobs, job_id, "tok-1", b"0123456789")
+    with blobs.open_result(job_id, "tok-1") as file:
+        file.seek(-3, os.SEEK_END)
+        assert file.read() == b"789"
+
+
+def test_a_result_can_be_written_again_under_its_token(blobs):
+    job_id = new_job_id()
+    put_result(blobs, job_id, "t", b"a longer first try")
+    put_result(blobs, job_id, "t", b"second")
+    with blobs.open_result(job_id, "t") as file:
+        assert file.read() == b"second"
+
+
+def test_a_result_committed_twice_stays(blobs):
+    job_id = new_job_id()
+    with blobs.new_result(job_id, "t") as sink:
+        sink.write(b"x")
+        sink.commit()
+        sink.commit()
+    assert blobs.results_of(job_id) == ["t"]
+
+
+def test_an_uncommitted_or_discarded_result_leaves_nothing(blobs):
+    job_id = new_job_id()
+    with blobs.new_result(job_id, "a") as sink:
+        sink.write(b"x")
+    blobs.new_result(job_id, "b").discard()
+    assert blobs.results_of(job_id) == []
+
+
+def test_a_missing_result_says_so(blobs):
+    with pytest.raises(StorageFailed, match="blob_missing"):
+        blobs.open_result(new_job_id(), "t")
+
+
+def test_results_are_listed_in_order_without_splitting_a_job(blobs):
+    ids = sorted(new_job_id() for _ in range(3))
+    for job_id in ids:
+        for token in ("b", "a"):
+            put_result(blobs, job_id, token)
+    first = blobs.list_results(limit=3)
+    rest = blobs.list_results(after=first[-1].job_id)
+    expected = [(job_id, token) for job_id in ids for token in ("a", "b")]
+    assert [(result.job_id, result.token) for result in first] == expected[:4]
+    assert [(result.job_id, result.token) for result in rest] == expected[4:]
+
+
+def test_a_deleted_result_is_gone_and_can_be_deleted_again(blobs):
+    job_id = new_job_id()
+    put_result(blobs, job_id, "t")
+    put_result(blobs, job_id, "kept")
+    blobs.delete_result(job_id, "t")
+    blobs.delete_result(job_id, "t")
+    assert blobs.results_of(job_id) == ["kept"]
+
+
+# the store as a whole
+
+
+def test_a_new_store_is_empty_and_nobodys(blobs):
+    assert blobs.is_empty()
+    assert blobs.installation() is None
+    assert blobs.list_uploads() == []
+    assert blobs.list_results() == []
+    assert blobs.prune_partials(0) == 0
+
+
+def test_the_installation_can_be_set_and_changed(blobs):
+    blobs.set_installation("one")
+    blobs.set_installation("two")
+    assert blobs.installation() == "two"
+    assert blobs.is_empty()
+
+
+def test_a_store_with_only_a_result_is_not_empty(blobs):
+    put_result(blobs, new_job_id(), "t")
+    assert not blobs.is_empty()
+
+
+def test_a_sound_store_passes_its_check_and_keeps_nothing_of_it(blobs):
+    blobs.check()
+    assert blobs.is_empty()
+    assert blobs.prune_partials(-1) == 0
+
+
+def test_free_room_is_told(blobs):
+    assert blobs.free_bytes() > 0
+    assert blobs.kind == "folder"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", ".", "..", "../x", "job_" + "a" * 22 + "/x", "job_" + "a" * 23 + "\0", "job_" + "A" * 24]
+)
+def test_nothing_but_a_job_id_can_name_a_blob(blobs, bad):
+    for step in (blobs.manifest, blobs.delete_upload, lambda name: blobs.new_result(name, "t")):
+        with pytest.raises(ValueError):
+            step(bad)
+    with pytest.raises(ValueError), blobs.upload_path(bad):
+        pass
+    with pytest.raises(ValueError):
+        stored(blobs, job_id=bad)
+    assert blobs.is_empty()
+
+
+@pytest.mark.parametrize("bad", ["", ".", "../x", "a/b", "a.b", "a\0", "ä", "a" * 101])
+def test_nothing_but_a_token_can_name_a_result(blobs, bad):
+    with pytest.raises(ValueError):
+        blobs.new_result(new_job_id(), bad)
+
+
+# only in a folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return LocalBlobs(tmp_path / "blobs")
+
+
+def test_nobody_else_may_look_into_the_folder(folder):
+    job_id = stored(folder).job_id
+    put_result(folder, job_id, "t")
+    paths = [folder.root, *folder.root.rglob("*")]
+    assert len(paths) == 7
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize("half", ["{}", "{}.json"])
+def test_half_an_upload_is_nothing_and_goes_when_it_is_old(folder, half):
+    job_id = stored(folder).job_id
+    (folder.root / "uploads" / half.format(job_id)).unlink()
+    assert folder.manifest(job_id) is None
+    assert folder.list_uploads() == []
+    assert folder.is_empty()
+    assert folder.prune_partials(3600) == 0
+    assert folder.prune_partials(-1) == 1
+    assert list((folder.root / "uploads").iterdir()) == []
+
+
+def test_only_old_partials_are_pruned(folder):
+    young, old = folder.new_upload(), folder.new_upload()
+    os.utime(max((folder.root / "partial").iterdir()), (0, 0))
+    assert folder.prune_partials(86_400) == 1
+    assert len(list((folder.root / "partial").iterdir())) == 1
+    young.discard()
+    old.discard()
+
+
+def test_strange_names_in_the_folder_are_passed_over(folder):
+    stored(folder)
+    (folder.root / "uploads" / "lost+found").mkdir()
+    (folder.root / "results" / "README").touch()
+    (folder.root / "results" / ".hidden").touch()
+    assert len(folder.list_uploads()) == 1
+    assert folder.list_results() == []
+
+
+def test_folders_that_vanish_are_made_again(folder):
+    stored(folder)
+    for name in ("uploads", "results", "partial"):
+        (folder.root / name).rename(folder.root.parent / name)
+    job_id = stored(folder, b"again").job_id
+    put_result(folder, job_id, "t")
+    folder.check()
+    assert bytes_of(folder, job_id) == b"again"
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    blobs = LocalBlobs(tmp_path / "file" / "blobs")
+    for step in (blobs.check, blobs.new_upload, blobs.free_bytes, lambda: blobs.new_result(new_job_id(), "t")):
+        with pytest.raises(StorageUnavailable, match="storage_unavailable"):
+            step()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"job_id": 1}', b"\xff", b"[" * 100_000])
+def test_a_damaged_manifest_is_named_corrupt(folder, text):
+    job_id = stored(folder).job_id
+    (folder.root / "uploads" / f"{job_id}.json").write_bytes(text)
+    with pytest.raises(StorageFailed, match="blob_corrupt"):
+        folder.manifest(job_id)
+    assert stored(folder, b"new", job_id) == folder.manifest(job_id)
+
+
+@pytest.mark.parametrize(("member", "value"), [("size", "5"), ("size", True), ("name", None), ("user_id", 7)])
+def test_a_manifest_with_a_member_of_another_type_is_corrupt(member, value):
+    data = Manifest(**{**manifest_of(new_job_id(), b"x").__dict__, member: value}).to_json()
+    with pytest.raises(StorageFailed, match="blob_corrupt"):
+        Manifest.from_json(data)
+
+
+def test_a_manifest_of_another_job_is_corrupt(folder):
+    one, other = stored(folder).job_id, stored(folder).job_id
+    uploads = folder.root / "uploads"
+    (uploads / f"{one}.json").replace(uploads / f"{other}.json")
+    with pytest.raises(StorageFailed, match="blob_corrupt"):
+        folder.manifest(other)
+
+
+def test_a_manifest_with_members_of_a_later_version_is_read():
+    manifest = manifest_of(new_job_id(), b"x")
+    data = manifest.to_json()[:-1] + b',"owner":"somebody"}'
+    assert Manifest.from_json(data) == manifest
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "storage_full"), (errno.EDQUOT, "storage_full"), (errno.EIO, "storage_unavailable")],
+)
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_a_disk_that_refuses_leaves_nothing_behind(folder, monkeypatch, number, code, step):
+    def refuse(*_args):
+        raise OSError(number, "no")
+
+    folder.check()
+    monkeypatch.setattr(f"pathlib.Path.{step}" if step == "replace" else f"os.{step}", refuse)
+    with pytest.raises(StorageUnavailable, match=code):
+        stored(folder)
+    monkeypatch.undo()
+    assert [path for path in folder.root.rglob("*") if path.is_file()] == []
+
+
+def test_a_result_for_which_there_is_no_room_leaves_nothing(folder, monkeypatch):
+    def refuse(*_args):
+        raise OSError(errno.ENOSPC, "no")
+
+    job_id = new_job_id()
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageUnavailable, match="storage_full"):
+        put_result(folder, job_id, "t")
+    assert folder.results_of(job_id) == []
+
+
+def test_a_file_is_durable_before_it_is_visible(folder, monkeypatch):
+    """The order of a commit: manifest and bytes reach the disk, then get their names, then the folder does."""
+    steps = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(fd):
+        steps.append(
+            "folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "bytes" if os.fstat(fd).st_size == 5 else "manifest"
+        )
+        real_fsync(fd)
+
+    def replace(source, target):
+        steps.append("manifest named" if str(target).endswith(".json") else "bytes named")
+        real_replace(source, target)
+
+    folder.check()
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr("pathlib.Path.replace", replace)
+    stored(folder, b"12345")
+    assert steps == ["bytes", "manifest", "manifest named", "bytes named", "folder"]
+
+
+def test_a_crash_between_the_two_names_never_pairs_a_manifest_with_other_bytes(folder, monkeypatch):
+    job_id = stored(folder, b"first").job_id
+    real_replace = os.replace
+
+    def stop_at_the_bytes(source, target):
+        if not str(target).endswith(".json"):
+            raise KeyboardInterrupt
+        real_replace(source, target)
+
+    monkeypatch.setattr("pathlib.Path.replace", stop_at_the_bytes)
+    with pytest.raises(KeyboardInterrupt):
+        stored(folder, b"second", job_id)
+    assert folder.manifest(job_id) is None
