@@ -161,6 +161,28 @@ def load_settings(**given: Any) -> Settings:
         raise SystemExit(2) from None
 
 
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that is to see the same settings, with what was found or made since."""
+    names = ("host", "port", "data_dir", "redis_url")
+    secrets = {"ADMIN_TOKEN": settings.admin_token, "CRON_SECRET": settings.cron_secret}
+    return {
+        **os.environ,
+        **{name.upper(): str(value) for name in names if (value := getattr(settings, name)) is not None},
+        **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+    }
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Every setting by its environment name, as it may be shown: secrets only as set or unset."""
+    values = {name.upper(): getattr(settings, name) for name in type(settings).model_fields}
+    hidden = {name: "(set)" for name, value in values.items() if isinstance(value, SecretStr)}
+    if settings.redis_url and "@" in settings.redis_url:  # it holds a password
+        hidden["REDIS_URL"] = "(set)"
+    return {name: "" if value is None else str(value) for name, value in values.items()} | hidden
+
+
 def _lines(error: ValidationError) -> list[str]:
     lines: list[str] = []
     for item in error.errors(include_url=False, include_input=False):

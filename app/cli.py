@@ -1,0 +1,106 @@
+"""The command line behind `./run`: translates words into calls, and what comes of them into an exit status."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from app.settings import Settings, load_settings, shown
+
+EPILOG = "`./run test` (arguments as for pytest) checks this copy. Settings come from the environment: see README.md."
+
+
+@click.group(invoke_without_command=True, epilog=EPILOG)
+@click.option("--from", "folder", hidden=True, type=click.Path(file_okay=False, path_type=Path))
+@click.pass_context
+def cli(context: click.Context, folder: Path | None) -> None:
+    """Upload files, watch them being read, fetch their text.
+
+    Without a command, starts everything here and stays until Ctrl-C."""
+    if folder:
+        os.chdir(folder)  # where the person stands; the program was found from its own folder
+    if context.invoked_subcommand is None:
+        context.invoke(up)
+
+
+@cli.command(short_help="Start everything (the default).")
+def up() -> None:
+    """Start web, workers, scheduler and an embedded Valkey (the default)."""
+    from app.supervision.up import up as run_all
+
+    raise SystemExit(run_all(load_settings()))
+
+
+@cli.command(short_help="Send FILES to a running instance and watch them.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--priority", type=click.Choice(["urgent", "high", "medium", "low"]), default="medium", show_default=True)
+@click.option("--user", help="A label to find these jobs by.")
+@click.option("--url", help="The instance to send to; by default the one that runs here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each file, and nothing else.")
+def submit(files: tuple[Path, ...], priority: str, user: str | None, url: str | None, as_json: bool) -> None:
+    """Send FILES to a running instance and watch them until they are done.
+
+    The exit status is 0 if all were read, 1 if some were not, 2 if there was nobody to send them to."""
+    from app.client.submit import submit_all
+
+    raise SystemExit(submit_all(files, url=url or _running_url(), priority=priority, user=user, as_json=as_json))
+
+
+@cli.command()
+def login() -> None:
+    """Print a link to the operator page that works once."""
+    from app.errors import QueueUnavailable
+    from app.supervision.readiness import login_link
+
+    settings = _with_running_redis(load_settings())
+    try:
+        click.echo(login_link(settings))
+    except QueueUnavailable:
+        raise click.ClickException("Redis does not answer; is the service running?") from None
+
+
+@cli.command()
+def rebuild() -> None:
+    """Adopt the stored files of another Redis, and restore their jobs."""
+    from app.errors import IngestError
+    from app.ingestion.rebuild import rebuild as rebuild_from_files
+    from app.services import connect
+
+    try:
+        said = rebuild_from_files(connect(_with_running_redis(load_settings()), role="rebuild"))
+    except IngestError as error:
+        raise click.ClickException(f"{error.message} {error.suggestion}") from None
+    if said is not None:
+        click.echo(said)
+
+
+@cli.command()
+def config() -> None:
+    """Print the settings in force, without the secrets."""
+    for name, value in shown(load_settings()).items():
+        click.echo(f"{name}={value}")
+
+
+def _running_url() -> str:
+    from app.supervision.claim import running_at
+    from app.supervision.readiness import base_url
+
+    settings = load_settings()
+    return running_at(settings.data_dir) or base_url(settings)
+
+
+def _with_running_redis(settings: Settings) -> Settings:
+    """REDIS_URL, or the embedded server that runs on this data folder."""
+    from app.adapters.embedded import find
+
+    if settings.redis_url is None and (found := find(settings.data_dir)):
+        return settings.model_copy(update={"redis_url": found})
+    if settings.redis_url is None:
+        raise click.ClickException(f"Nothing runs on {settings.data_dir}: start ./run first, or set REDIS_URL.")
+    return settings
+
+
+def main() -> None:
+    cli(prog_name="./run")

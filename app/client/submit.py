@@ -1,0 +1,116 @@
+"""`./run submit`: sends files to a running instance, eight at a time, and draws how far each has come."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from app.client.instance import Document, Instance, Refused, Unreachable
+
+AT_ONCE = 8
+ALL_READ, SOME_FAILED, NOBODY_THERE, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What all files of one call share."""
+
+    instance: Instance
+    progress: Progress
+    priority: str
+    user: str | None
+
+
+def submit_all(files: Sequence[Path], *, url: str, priority: str, user: str | None, as_json: bool) -> int:
+    """Send every file and wait for all of them; the exit status."""
+    console = Console(file=sys.stdout, highlight=False)
+    progress = _progress(console, shown=console.is_terminal and not as_json)
+    try:
+        submission = Submission(Instance(url), progress, priority, user)
+        with progress, ThreadPoolExecutor(AT_ONCE) as pool:
+            ends = list(pool.map(lambda path: _reported(submission, path, as_json=as_json), files))
+    except KeyboardInterrupt:
+        sys.stderr.write("No longer watching; what was accepted goes on.\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)  # the threads wait for the server
+    except Unreachable as reason:
+        sys.stderr.write(f"{reason}\n")
+        return NOBODY_THERE
+    if NOBODY_THERE in ends:
+        return NOBODY_THERE
+    return SOME_FAILED if SOME_FAILED in ends else ALL_READ
+
+
+def _progress(console: Console, *, shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.fields[file]}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        disable=not shown,
+    )
+
+
+def _reported(submission: Submission, path: Path, *, as_json: bool) -> int:
+    """One file to its end, and one line about it."""
+    task = submission.progress.add_task("waiting", file=_short(path.name), total=100)
+    end, status = _end(submission, path, task)
+    submission.progress.update(task, visible=False)
+    line = json.dumps({"file": str(path), **end}) if as_json else _line(path, end, submission.instance.url)
+    submission.progress.console.print(line, markup=False, soft_wrap=True)
+    return status
+
+
+def _end(submission: Submission, path: Path, task: TaskID) -> tuple[Document, int]:
+    try:
+        end = _sent_and_followed(submission, path, task)
+    except Refused as refusal:
+        return {"success": False, "status": "failed", "error": refusal.error}, SOME_FAILED
+    except (Unreachable, OSError, http.client.HTTPException) as error:
+        message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return {"success": False, "status": "unknown", "error": {"message": message}}, NOBODY_THERE
+    return end, ALL_READ if end["status"] == "completed" else SOME_FAILED
+
+
+def _sent_and_followed(submission: Submission, path: Path, task: TaskID) -> Document:
+    progress = submission.progress
+    progress.update(task, description="uploading", total=max(path.stat().st_size, 1))
+    accepted = submission.instance.upload(
+        path, priority=submission.priority, user=submission.user, sent=lambda size: progress.advance(task, size)
+    )
+    progress.update(task, description="accepted", total=100, completed=0)
+    document = accepted
+    for document in submission.instance.follow(accepted["jobId"]):
+        state = document.get("progress") or {}
+        progress.update(task, description=_phase(document), completed=state.get("percentage", 0))
+    return document
+
+
+def _phase(document: Document) -> str:
+    state = document.get("progress") or {}
+    if document["status"] == "processing" and state.get("pagesTotal"):
+        return f"page {state.get('pagesDone', 0)} of {state['pagesTotal']}"
+    return str(document["status"])
+
+
+def _line(path: Path, end: Document, url: str) -> str:
+    if end["status"] == "completed":
+        result = end.get("result") or {}
+        counts = f"{result.get('pages', 0)} pages, {result.get('words', 0)} words"
+        return f"done    {path}: {counts}, {url}{result.get('textUrl', '')}"
+    error = end.get("error") or {}
+    return f"failed  {path}: {error.get('message', '')} {error.get('suggestion', '')}".rstrip()
+
+
+def _short(name: str, width: int = 32) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"

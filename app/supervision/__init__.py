@@ -1,0 +1,1 @@
+"""What stands behind `./run`: starts the processes of one machine, starts again what dies, stops all in order."""
