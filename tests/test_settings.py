@@ -1,0 +1,139 @@
+"""What the settings accept, refuse and say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import ROOT, Settings, WrongSettings, child_environment, load_settings, read_settings, shown
+
+LONG_SECRET = "b7Qx2-vNf0zLk81sTq"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def read(**given: Any) -> Settings:
+    return read_settings(env_file=None, **given)
+
+
+def wrong(**given: Any) -> list[str]:
+    with pytest.raises(WrongSettings) as caught:
+        read(**given)
+    return caught.value.lines
+
+
+def test_without_an_environment_it_is_what_the_contract_says() -> None:
+    settings = read()
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, ROOT / "data")
+    assert (settings.max_upload_bytes, settings.min_free_bytes) == (100 * 1024**2, 512 * 1024**2)
+    assert (settings.job_timeout, settings.max_retries, settings.retry_base_seconds) == (30, 3, 60)
+    assert (settings.batch_size, settings.batch_timeout, settings.lock_ttl) == (5, 300, 300)
+    assert (settings.sync_timeout, settings.max_waiting_jobs, settings.retention_days) == (25, 100_000, 7)
+    assert (settings.web_threads, settings.trusted_proxies, settings.trusted_hosts) == (512, 0, ())
+    assert (settings.redis_url, settings.cron_secret, settings.admin_token) == (None, None, None)
+    assert settings.workers >= 1
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    monkeypatch.setenv("TRUSTED_HOSTS", "Files.example.org, localhost")
+    monkeypatch.setenv("RETRY_BASE_SECONDS", "0.2")
+    settings = read()
+    assert (settings.port, settings.retry_base_seconds) == (9000, 0.2)
+    assert settings.trusted_hosts == ("files.example.org", "localhost")
+
+
+def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert read() == read_settings(env_file=None)
+    assert read().cron_secret is None
+
+
+def test_the_environment_stands_above_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nBATCH_SIZE=9\nSOMETHING_ELSE=1\n")
+    monkeypatch.setenv("PORT", "9002")
+    settings = read_settings(env_file=tmp_path / ".env")
+    assert (settings.port, settings.batch_size) == (9002, 9)
+
+
+def test_every_wrong_value_has_a_line_that_names_it() -> None:
+    lines = wrong(port=70000, workers="many", redis_url="http://x", log_level="loud", trusted_proxies=-1)
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "LOG_LEVEL",
+        "PORT",
+        "REDIS_URL",
+        "TRUSTED_PROXIES",
+        "WORKERS",
+    ]
+
+
+@pytest.mark.parametrize("name", ["cron_secret", "admin_token"])
+@pytest.mark.parametrize(
+    "secret", ["tiny7", "x" * 40, "changeme-changeme", "your-secure-random-string", "ChangeMe1234567890"]
+)
+def test_a_secret_that_can_be_guessed_is_refused_and_not_repeated(name: str, secret: str) -> None:
+    (line,) = wrong(**{name: secret})
+    assert line.startswith(f"{name.upper()}: ")
+    assert secret not in line
+
+
+def test_a_good_secret_is_taken_and_never_shown() -> None:
+    settings = read(cron_secret=LONG_SECRET, redis_url="redis://:hidden@example.org/0")
+    assert settings.cron_secret
+    assert settings.cron_secret.get_secret_value() == LONG_SECRET
+    for text in (repr(settings), str(shown(settings))):
+        assert LONG_SECRET not in text
+        assert "hidden" not in text
+
+
+@pytest.mark.parametrize("name", ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"])
+def test_storage_on_s3_is_refused_until_it_is_there(name: str) -> None:
+    (line,) = wrong(**{name: "anything"})
+    assert line.startswith(name.upper())
+    assert "not supported yet" in line
+
+
+def test_a_batch_has_to_have_time_for_a_job() -> None:
+    assert wrong(batch_timeout=45, job_timeout=30)[0].startswith("BATCH_TIMEOUT")
+    assert read(batch_timeout=46, job_timeout=30).last_start_seconds == 1
+
+
+def test_a_batch_never_outlives_its_lock() -> None:
+    (line,) = wrong(batch_timeout=300, lock_ttl=299)
+    assert line.startswith("LOCK_TTL")
+
+
+def test_a_relative_folder_is_taken_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read(data_dir="here").data_dir == tmp_path / "here"
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        read().port = 1  # type: ignore[misc]
+
+
+def test_at_start_wrong_values_are_told_and_end_the_process(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load_settings(port=0, batch_size=0)
+    assert ended.value.code == 2
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "setting PORT",
+        "setting BATCH_SIZE",
+    ]
+
+
+def test_a_child_sees_what_was_found_and_made(tmp_path: Path) -> None:
+    environment = child_environment(read(data_dir=tmp_path, redis_url="unix:///s", admin_token=LONG_SECRET))
+    assert environment["DATA_DIR"] == str(tmp_path)
+    assert environment["REDIS_URL"] == "unix:///s"
+    assert environment["ADMIN_TOKEN"] == LONG_SECRET
+    assert "CRON_SECRET" not in environment
