@@ -55,14 +55,17 @@ class Instance:
                 while chunk := file.read(CHUNK):
                     connection.send(chunk)
                     sent(len(chunk))
-            return _document(connection.getresponse())
+            accepted = _document(connection.getresponse())
+        if not isinstance(accepted.get("jobId"), str):
+            raise Unreachable(f"{self.url} is not an instance of this service")
+        return accepted
 
     def follow(self, job_id: str) -> Iterator[Document]:
         """The job's status documents until a final one, by events where they come through, else by asking."""
         try:
             for document in self._events(job_id):
                 yield document
-                if document["status"] in FINAL:
+                if document.get("status") in FINAL:
                     return
         except (OSError, http.client.HTTPException, Refused, Unreachable, ValueError):
             pass

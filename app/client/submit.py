@@ -79,7 +79,7 @@ def _end(submission: Submission, path: Path, task: TaskID) -> tuple[Document, in
     except (Unreachable, OSError, http.client.HTTPException) as error:
         message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return {"success": False, "status": "unknown", "error": {"message": message}}, NOBODY_THERE
-    return end, ALL_READ if end["status"] == "completed" else SOME_FAILED
+    return end, ALL_READ if end.get("status") == "completed" else SOME_FAILED
 
 
 def _sent_and_followed(submission: Submission, path: Path, task: TaskID) -> Document:
@@ -98,13 +98,13 @@ def _sent_and_followed(submission: Submission, path: Path, task: TaskID) -> Docu
 
 def _phase(document: Document) -> str:
     state = document.get("progress") or {}
-    if document["status"] == "processing" and state.get("pagesTotal"):
+    if document.get("status") == "processing" and state.get("pagesTotal"):
         return f"page {state.get('pagesDone', 0)} of {state['pagesTotal']}"
-    return str(document["status"])
+    return str(document.get("status", ""))
 
 
 def _line(path: Path, end: Document, url: str) -> str:
-    if end["status"] == "completed":
+    if end.get("status") == "completed":
         result = end.get("result") or {}
         counts = f"{result.get('pages', 0)} pages, {result.get('words', 0)} words"
         return f"done    {path}: {counts}, {url}{result.get('textUrl', '')}"
