@@ -1,0 +1,127 @@
+"""One run of the parser child: the process, its pipes, and frames read from it under a deadline.
+
+Nothing that comes through the pipe is trusted: lengths are checked before memory is given to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from app.extraction import frames
+
+_CHUNK = 64 * 1024
+_MILLISECONDS_MOST = 2**31 - 1
+
+
+class ChildDied(Exception):
+    """The child is gone, or says what no sound child would say."""
+
+
+class DeadlinePassed(Exception):
+    """The child has not answered in time."""
+
+
+class ParserChild:
+    """A started child. One thread reads; `kill` may come from any, under the lock of the owner."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start the process in a session of its own, so that a Ctrl-C of the terminal does not reach it."""
+        request_end, self._requests = os.pipe()
+        self._answers, answer_end = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=request_end,
+                stdout=answer_end,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env=dict(env),
+                start_new_session=True,
+            )
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            os.close(request_end)
+            os.close(answer_end)
+        self._poll = select.poll()
+        self._poll.register(self._answers, select.POLLIN)
+        self._buffer = bytearray()
+        self.pid = self._process.pid
+        self._ready = False
+
+    def is_sound(self) -> bool:
+        """Tell whether it lives and, once ready, has said nothing that nobody asked for."""
+        if self._process.poll() is not None:
+            return False
+        return not self._ready or (not self._buffer and not self._poll.poll(0))
+
+    def await_ready(self, deadline: float) -> None:
+        """Wait until it has imported what it needs; raises `ChildDied` and `DeadlinePassed`."""
+        if not self._ready:
+            kind, _ = self.receive(deadline, 0)
+            if kind != frames.READY:
+                raise ChildDied
+            self._ready = True
+
+    def send(self, request: bytes) -> None:
+        """Write a request; it fits into the empty pipe, so this does not block. Raises `ChildDied`."""
+        try:
+            os.write(self._requests, request)
+        except OSError as error:
+            raise ChildDied from error
+
+    def receive(self, deadline: float, largest: int) -> tuple[bytes, bytes]:
+        """Return kind and content of the next frame.
+
+        `deadline` is in seconds of the monotonic clock, `largest` the most bytes that a frame may bring.
+        Raises `ChildDied` and `DeadlinePassed`; after either the child is of no more use.
+        """
+        head = frames.HEADER.size
+        while len(self._buffer) < head:
+            self._fill(deadline)
+        kind, length = frames.HEADER.unpack_from(self._buffer)
+        if length > largest:
+            raise ChildDied
+        end = head + length
+        while len(self._buffer) < end:
+            self._fill(deadline)
+        with memoryview(self._buffer) as view:
+            content = bytes(view[head:end])
+        del self._buffer[:end]
+        return kind, content
+
+    def _fill(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._poll.poll(min(left * 1000 + 1, _MILLISECONDS_MOST)):
+            raise DeadlinePassed
+        try:
+            chunk = os.read(self._answers, _CHUNK)
+        except OSError as error:
+            raise ChildDied from error
+        if not chunk:
+            raise ChildDied
+        self._buffer += chunk
+
+    def kill(self) -> None:
+        """End the child and all it may have started, at once; whoever reads from it learns it as `ChildDied`."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill the child, take its exit status and close the pipes."""
+        self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        os.close(self._requests)
+        os.close(self._answers)
