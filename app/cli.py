@@ -69,11 +69,10 @@ def rebuild() -> None:
     from app.services import connect
 
     try:
-        said = rebuild_from_files(connect(_with_running_redis(load_settings()), role="rebuild"))
+        rebuilt = rebuild_from_files(connect(_with_running_redis(load_settings()), role="rebuild"))
     except IngestError as error:
         raise click.ClickException(f"{error.message} {error.suggestion}") from None
-    if said is not None:
-        click.echo(said)
+    click.echo(f"The files of installation {rebuilt.installation} are adopted; {rebuilt.restored} jobs wait again.")
 
 
 @cli.command()

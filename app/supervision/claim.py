@@ -21,7 +21,7 @@ class CannotRun(Exception):
 def claim_folder(data_dir: Path, url: str) -> IO[str]:
     """Make the folder and lock it for as long as the returned file is open; `url` is told to whoever comes second."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (data_dir / "run.lock").open("a+")
     except OSError as error:
         raise CannotRun(
