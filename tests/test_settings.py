@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,8 @@ def test_a_child_sees_what_was_found_and_made(tmp_path: Path) -> None:
     assert environment["REDIS_URL"] == "unix:///s"
     assert environment["ADMIN_TOKEN"] == LONG_SECRET
     assert "CRON_SECRET" not in environment
+
+
+def test_the_example_names_every_setting() -> None:
+    named = re.findall(r"^#([A-Z_0-9]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields if not name.startswith("s3_"))

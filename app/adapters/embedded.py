@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -51,8 +51,10 @@ class EmbeddedServerFailed(Exception):
 class EmbeddedServer:
     """The server of one data folder. Start it from a thread that lives as long as the server should (see `tether`)."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, give_up: Callable[[], bool] = lambda: False) -> None:
+        """`give_up` is asked while it loads its log, which may be long."""
         self.folder = data_dir / "redis"
+        self._give_up = give_up
         self._process: subprocess.Popen[bytes] | None = None
         self._adopted = False
 
@@ -118,7 +120,7 @@ class EmbeddedServer:
     def _await_answer(self, path: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not _ask(path, "PING").startswith("+PONG"):
-            if self.poll() is not None or time.monotonic() > deadline:
+            if self.poll() is not None or time.monotonic() > deadline or self._give_up():
                 raise EmbeddedServerFailed(f"The embedded Valkey did not start: {_last_words(self.folder)}")
             time.sleep(0.01)
 

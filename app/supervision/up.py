@@ -46,7 +46,7 @@ def _with_secrets(settings: Settings) -> Settings:
 
 def _run(settings: Settings, url: str) -> None:
     output, signals = Output(), StopSignals()
-    server = None if settings.redis_url else EmbeddedServer(settings.data_dir)
+    server = None if settings.redis_url else EmbeddedServer(settings.data_dir, give_up=lambda: signals.count > 0)
     if server:
         settings = settings.model_copy(update={"redis_url": server.start()})
     supervisor = Supervisor(
