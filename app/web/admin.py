@@ -1,0 +1,94 @@
+"""The operator's addresses: statistics, commands on the queue, the list of jobs, and the page that shows them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated
+
+from flask import Blueprint, Flask, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from pydantic import Field, TypeAdapter
+
+from app.adapters.job_index import JobFilter
+from app.ingestion.bulk import Outcome, act_on_filter, act_on_ids
+from app.ingestion.cleanup import DAY_MS, cleanup
+from app.ingestion.stats import queue_statistics
+from app.ingestion.waiting import waiting_of
+from app.services import Services
+from app.web import operator_schemas as schemas
+from app.web.auth import admin_page, admin_required
+from app.web.bodies import read_json_object
+from app.web.context import services
+from app.web.documents import status_document
+from app.web.statistics import statistics_document
+from app.web.validation import query, read
+
+blueprint = Blueprint("admin", __name__)
+
+Command = schemas.Cleanup | schemas.Bulk | schemas.Hold
+COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="action")])
+
+
+@blueprint.get("/admin")
+@admin_page
+def operator_page() -> ResponseReturnValue:
+    return render_template("operator.html")
+
+
+@blueprint.get("/api/admin/queue")
+@admin_required
+def show_queue() -> ResponseReturnValue:
+    return jsonify(statistics_document(queue_statistics(services())))
+
+
+@blueprint.post("/api/admin/queue")
+@admin_required
+def command_queue() -> ResponseReturnValue:
+    command = read(COMMAND, read_json_object(), tag="action")
+    outcome = obey(command, services())
+    document = {
+        "success": True,
+        "action": command.action,
+        "dryRun": command.dry_run,
+        "affected": outcome.affected,
+        "jobIds": outcome.job_ids,
+        "more": outcome.more,
+    }
+    return jsonify(document)
+
+
+@blueprint.get("/api/ingest/jobs")
+@admin_required
+def list_jobs() -> ResponseReturnValue:
+    asked = query(schemas.JobQuery, request.args)
+    wanted = JobFilter(asked.status, asked.user_id, asked.priority, asked.code, asked.q)
+    jobs, next_cursor = services().index.page(wanted, limit=asked.limit, cursor=asked.cursor)
+    shown = functools.partial(status_document, max_attempts=services().policy.max_attempts, with_stack_trace=True)
+    documents = [shown(job, waiting_of(services(), job)) for job in jobs]
+    return jsonify({"success": True, "jobs": documents, "nextCursor": next_cursor})
+
+
+def obey(command: Command, at: Services) -> Outcome:
+    if isinstance(command, schemas.Cleanup):
+        return cleanup(at, days_old=command.days_old, dry_run=command.dry_run)
+    if isinstance(command, schemas.Hold):
+        return _hold(command, at)
+    if command.filter is not None:
+        return act_on_filter(at, command.action, _wanted(command.filter, at.jobs.now()), dry_run=command.dry_run)
+    return act_on_ids(at, command.action, command.job_ids or [], dry_run=command.dry_run)
+
+
+def _wanted(given: schemas.Filter, now: int) -> JobFilter:
+    before = None if given.older_than_days is None else now - given.older_than_days * DAY_MS
+    return JobFilter(given.status, given.user_id, given.priority, given.code, before=before)
+
+
+def _hold(command: schemas.Hold, at: Services) -> Outcome:
+    """Counted are the jobs that wait there now."""
+    if not command.dry_run:
+        (at.jobs.pause if command.action == "pause" else at.jobs.resume)(command.priority)
+    return Outcome(affected=at.index.depths()[command.priority].waiting)
+
+
+def register(app: Flask) -> None:
+    app.register_blueprint(blueprint)

@@ -1,0 +1,241 @@
+"""What the operator sends and sees, as models. The commands are read by these very models, strictly: no number in
+quotes, no `true` for 1, no member that is not known (a mistyped `dryRun` must not delete)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from app.domain.job import JobStatus, Priority
+from app.errors import CATALOGUE
+from app.web.schemas import Count, Document, JobId, Status, Time
+
+
+def _known_code(code: str) -> str:
+    if code not in CATALOGUE:
+        raise ValueError("It should be one of the error codes of this API.")
+    return code
+
+
+def _plain_digits(text: object) -> object:
+    """A query's number is written in digits; the model's own reading would take ` 7 `, `7.0` and `1_0` too."""
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError("It should be a whole number.")
+    return text
+
+
+Days = Annotated[int, Field(ge=1, le=3650, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Code = Annotated[str, Field(max_length=64), AfterValidator(_known_code)]
+Label = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+# ---- commands --------------------------------------------------------------------------------------------------
+
+
+class Command(Document):
+    dry_run: Flag = Field(False, description="Change nothing; say what would be changed.")
+
+
+class Cleanup(Command):
+    """Removes ended jobs that are older than that, with their results."""
+
+    action: Literal["cleanup"]
+    days_old: Days
+
+
+class Filter(Document):
+    """Which jobs are meant: all that is given must hold, and something must be given."""
+
+    status: JobStatus | None = None
+    user_id: Label | None = None
+    priority: Priority | None = None
+    code: Code | None = None
+    older_than_days: Days | None = Field(
+        None, description="Since the job's end; since its begin while it has not ended."
+    )
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if not self.model_fields_set or all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError("It should name at least one property of the jobs that are meant.")
+        return self
+
+
+class Bulk(Command):
+    """One act on many jobs: those of a list, or those that a filter means (then at most 10,000 at once)."""
+
+    action: Literal["retry", "cancel", "delete"]
+    job_ids: list[JobId] | None = Field(None, min_length=1, max_length=1_000)
+    filter: Filter | None = None
+
+    @model_validator(mode="after")
+    def _names_its_jobs_once(self) -> Self:
+        if (self.job_ids is None) == (self.filter is None):
+            raise ValueError("Either jobIds or filter should be given.")
+        return self
+
+
+class Hold(Command):
+    """Jobs of a paused priority wait until it is resumed."""
+
+    action: Literal["pause", "resume"]
+    priority: Priority
+
+
+class Outcome(Document):
+    """What a command did, or would do."""
+
+    success: Literal[True]
+    action: Literal["cleanup", "retry", "cancel", "delete", "pause", "resume"]
+    dry_run: bool
+    affected: Count = Field(
+        description="How many jobs were changed; for pause and resume, how many it makes wait or go on."
+    )
+    job_ids: list[JobId] = Field(max_length=100, description="The first hundred of them.")
+    more: bool = Field(description="A limit was reached: the same command again goes on.")
+
+
+# ---- the list of jobs ------------------------------------------------------------------------------------------
+
+
+class JobQuery(Document):
+    """The query of the job list."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: JobStatus | None = None
+    user_id: Label | None = None
+    priority: Priority | None = None
+    code: Code | None = Field(None, description="The code of the job's error.")
+    q: Annotated[str, Field(max_length=200)] | None = Field(None, description="Part of the file's name.")
+    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, Field(max_length=200)] | None = Field(None, description="The nextCursor of the page before.")
+
+
+class JobList(Document):
+    success: Literal[True]
+    jobs: list[Status] = Field(description="Newest first by creation.")
+    next_cursor: str | None = Field(
+        description="Goes on after the last; null at the end. A page may hold fewer than asked for and still have one."
+    )
+
+
+# ---- statistics ------------------------------------------------------------------------------------------------
+
+
+class Queue(Document):
+    total_jobs: Count
+    completed_jobs: Count
+    failed_jobs: Count
+    pending_jobs: Count
+    processing_jobs: Count
+    retrying_jobs: Count
+    cancelled_jobs: Count = Field(description="Part of failedJobs.")
+    last_processed_at: Time | None
+
+
+class PriorityState(Document):
+    depth: Count = Field(description="Jobs that wait.")
+    oldest_wait_seconds: float | None
+    paused: bool
+
+
+class Priorities(Document):
+    urgent: PriorityState
+    high: PriorityState
+    medium: PriorityState
+    low: PriorityState
+
+
+class Memory(Document):
+    rss_bytes: Count
+
+
+class RedisState(Document):
+    used_bytes: Count | None
+    max_bytes: Count | None = Field(description="0 where there is no limit.")
+    eviction_policy: str | None
+
+
+class Storage(Document):
+    kind: str
+    free_bytes: Count | None
+
+
+class System(Document):
+    memory: Memory
+    redis: RedisState
+    storage: Storage
+
+
+class Seconds(Document):
+    p50: float | None
+    p95: float | None
+
+
+class Performance(Document):
+    jobs_per_minute: float = Field(description="Jobs that ended in the last minute.")
+    error_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="Share of failed ones among those ended in the last hour, cancelled ones left out."
+    )
+    run_seconds: Seconds = Field(description="Of the last 500 attempts that ended a job.")
+    wait_seconds: Seconds = Field(description="From upload to first attempt, of the same.")
+
+
+class Worker(Document):
+    name: str
+    host: str
+    pid: int
+    state: str
+    priorities: list[Priority]
+    job_id: str | None
+    started_at: Time
+    last_seen_at: Time
+    version: str
+
+
+class BatchResult(Document):
+    model_config = ConfigDict(extra="allow")
+
+    outcome: str
+
+
+class Batch(Document):
+    last_run_at: Time | None
+    last_result: BatchResult | None
+    lock_held: bool
+
+
+class Statistics(Document):
+    """The queue and the health of what it runs on; of the records kept."""
+
+    success: Literal[True]
+    queue: Queue
+    priorities: Priorities
+    system: System
+    performance: Performance
+    workers: list[Worker]
+    batch: Batch
+
+
+# ---- batch, health ---------------------------------------------------------------------------------------------
+
+
+class BatchReport(Document):
+    """What one batch did."""
+
+    success: Literal[True]
+    processed: Count
+    job_ids: list[JobId]
+    rescued: Count
+    expired: Count
+    remaining: Count = Field(description="Jobs that still wait.")
+    duration_ms: Count
+
+
+class Health(Document):
+    status: Literal["ok"]
+    checks: dict[str, Any] | None = Field(None, description="By neighbour.")

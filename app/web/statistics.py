@@ -1,0 +1,95 @@
+"""The statistics as the document of `GET /api/admin/queue`: camelCase, ISO times, seconds. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.adapters.job_index import Counts, Depth, Performance, Quantiles
+from app.adapters.worker_registry import WorkerInfo
+from app.ingestion.stats import BatchState, Statistics, System
+from app.web.documents import iso
+
+
+def statistics_document(statistics: Statistics) -> dict[str, Any]:
+    depths = statistics.depths.items()
+    return {
+        "success": True,
+        "queue": _queue(statistics.counts),
+        "priorities": {priority.value: _depth(depth, statistics.now) for priority, depth in depths},
+        "system": _system(statistics.system),
+        "performance": _performance(statistics.performance),
+        "workers": [_worker(worker) for worker in statistics.workers],
+        "batch": _batch(statistics.batch),
+    }
+
+
+def _queue(counts: Counts) -> dict[str, Any]:
+    return {
+        "totalJobs": counts.total,
+        "completedJobs": counts.completed,
+        "failedJobs": counts.failed,
+        "pendingJobs": counts.pending,
+        "lastProcessedAt": iso(counts.last_processed_at),
+        "processingJobs": counts.processing,
+        "retryingJobs": counts.retrying,
+        "cancelledJobs": counts.cancelled,
+    }
+
+
+def _depth(depth: Depth, now: int) -> dict[str, Any]:
+    waits = None if depth.oldest_since is None else max(0, now - depth.oldest_since) / 1000
+    return {"depth": depth.waiting, "oldestWaitSeconds": waits, "paused": depth.paused}
+
+
+def _system(system: System) -> dict[str, Any]:
+    redis = system.redis
+    return {
+        "memory": {"rssBytes": system.rss_bytes},
+        "redis": {
+            "usedBytes": redis.used_bytes,
+            "maxBytes": redis.max_bytes,
+            "evictionPolicy": redis.eviction_policy,
+        },
+        "storage": {"kind": system.storage_kind, "freeBytes": system.storage_free_bytes},
+    }
+
+
+def _performance(performance: Performance) -> dict[str, Any]:
+    return {
+        "jobsPerMinute": performance.jobs_per_minute,
+        "errorRate": performance.error_rate,
+        "runSeconds": _seconds(performance.run_seconds),
+        "waitSeconds": _seconds(performance.wait_seconds),
+    }
+
+
+def _seconds(quantiles: Quantiles) -> dict[str, float | None]:
+    return {"p50": quantiles.p50, "p95": quantiles.p95}
+
+
+def _worker(worker: WorkerInfo) -> dict[str, Any]:
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "state": worker.state,
+        "priorities": [priority.value for priority in worker.priorities],
+        "jobId": worker.job_id,
+        "startedAt": iso(worker.started_at),
+        "lastSeenAt": iso(worker.last_seen_at),
+        "version": worker.version,
+    }
+
+
+def _batch(batch: BatchState) -> dict[str, Any]:
+    result = batch.last_result
+    return {
+        "lastRunAt": iso(batch.last_run_at),
+        "lastResult": None if result is None else {_camel(name): value for name, value in result.items()},
+        "lockHeld": batch.lock_held,
+    }
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
