@@ -1,0 +1,145 @@
+"""The bytes of a request's body: counted against what was announced and what is allowed, cut when they stop coming.
+
+The servers below do neither for us: gunicorn hands a body that was cut short over as if it were whole.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from gunicorn.http.errors import ParseException
+from typing_extensions import Self
+
+from app.errors import IngestError, ValidationFailed
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+STALL_SECONDS = 30.0
+"""A client that sends nothing for that long is cut off."""
+
+SMALLEST_READ, LARGEST_READ = 16 * 1024, 1024 * 1024
+_QUICK_SECONDS, _SLOW_SECONDS = 0.5, 2.0
+
+DRAIN_SECONDS, DRAIN_BYTES = 1.0, 1024 * 1024
+"""How much of a refused body is still read, so that a client that is sending gets to see the answer."""
+
+
+class BodyStalled(ValidationFailed):
+    http_status = 408
+
+    def __init__(self) -> None:
+        super().__init__("incomplete_body", "The upload stopped before the whole file had arrived.")
+
+
+class RequestBody:
+    """Iterate over it once, inside its ``with``; raises `ValidationFailed` of several codes.
+
+    `limit` is in bytes; `on_bytes` is called after each piece that arrives (from a slow client every few seconds).
+    A refusal inside the ``with`` reads on for a moment before it leaves.
+    """
+
+    def __init__(self, environ: WSGIEnvironment, *, limit: int, on_bytes: Callable[[], None] | None = None) -> None:
+        self._environ = environ
+        self._stream = environ["wsgi.input"]
+        self._socket = cast("socket.socket | None", environ.get("gunicorn.socket"))
+        self._limit = limit
+        self._on_bytes = on_bytes
+        self._count = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        announced = self._announced()
+        size = SMALLEST_READ
+        while announced is None or self._count < announced:
+            began = time.monotonic()
+            piece = self._read(size if announced is None else min(size, announced - self._count))
+            if not piece:
+                break
+            self._took(piece)
+            yield piece
+            size = _next_size(size, time.monotonic() - began)
+        self._ended = True
+        if announced is not None and self._count < announced:
+            raise ValidationFailed("incomplete_body")
+
+    def __enter__(self) -> Self:
+        if self._socket is not None:
+            self._socket.settimeout(STALL_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            if isinstance(error, IngestError) and not self._ended:
+                self._drain(self._socket)
+            self._socket.settimeout(None)
+
+    def _announced(self) -> int | None:
+        """The length the client promised; None where it sends chunks. Raises ``too_large`` before a byte is read."""
+        if self._environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("identity", ""):
+            raise ValidationFailed("unsupported_type", suggestion="Send the file as it is, without Content-Encoding.")
+        if "chunked" in self._environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+            return None
+        given = self._environ.get("CONTENT_LENGTH") or "0"
+        if not (given.isascii() and given.isdigit()):
+            raise ValidationFailed("malformed_body")
+        if len(given) > 18 or int(given) > self._limit:
+            raise ValidationFailed("too_large")
+        return int(given)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return cast(bytes, self._stream.read(size))
+        except TimeoutError as error:
+            self._ended = True
+            raise BodyStalled from error
+        except OSError as error:  # also gunicorn's NoMoreData
+            self._ended = True
+            raise ValidationFailed("incomplete_body") from error
+        except ParseException as error:
+            self._ended = True
+            raise ValidationFailed("malformed_body") from error
+
+    def _took(self, piece: bytes) -> None:
+        self._count += len(piece)
+        if self._count > self._limit:
+            raise ValidationFailed("too_large")
+        if self._on_bytes is not None:
+            self._on_bytes()
+
+    def _drain(self, connection: socket.socket) -> None:
+        """The socket's timeout begins anew with each byte, so a timer ends the reading of one that drips."""
+        timer = threading.Timer(DRAIN_SECONDS, _stop_reading, [connection])
+        timer.daemon = True
+        timer.start()
+        try:
+            connection.settimeout(DRAIN_SECONDS)
+            for _ in range(DRAIN_BYTES // SMALLEST_READ):
+                if not self._stream.read(SMALLEST_READ):
+                    break
+        except (OSError, ParseException):
+            pass  # the answer is on its way all the same
+        finally:
+            timer.cancel()
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """A read returns once it has all it asked for: few large ones where bytes come fast, small ones where they drip,
+    so that `on_bytes` is called while a slow client is still sending."""
+    if seconds < _QUICK_SECONDS:
+        return min(size * 2, LARGEST_READ)
+    return max(size // 8, SMALLEST_READ) if seconds > _SLOW_SECONDS else size
+
+
+def _stop_reading(connection: Any) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
