@@ -1,0 +1,166 @@
+// The row of one file: built once, then told to show its item; touches only what differs.
+
+import { resultPath } from "./api.js";
+import { attribute, button, make, set } from "./dom.js";
+import { openReader } from "./reader.js";
+import { bytes, plural, resultWords, seconds, stepWords, waitingWords } from "./words.js";
+
+/** From how many seconds without news a row says so. */
+const SILENT_AFTER = 10;
+
+function sendingWords({ size, sent, transfer, cancelling }) {
+  if (cancelling) return ["Cancelling", ""];
+  if (sent >= 1) return ["Uploaded, being stored", ""];
+  if (!transfer) return ["Uploading", ""];
+  const left = transfer.speed ? (transfer.total - transfer.loaded) / transfer.speed : null;
+  const pace = transfer.speed ? `${bytes(transfer.speed)}/s · ${seconds(Math.ceil(left))} left` : "";
+  return [`Uploading · ${bytes(Math.min(transfer.loaded, size))} of ${bytes(size)}`, pace];
+}
+
+function processingWords(item, now) {
+  const silence = (now - item.heardAt) / 1000;
+  const note = silence >= SILENT_AFTER ? `no news for ${seconds(silence)}` : seconds(item.elapsed(now));
+  return [stepWords(item.document.progress ?? {}), note];
+}
+
+/** The line under the bar: what goes on, and a figure at its end. */
+function lineOf(item, now) {
+  if (item.note) return [item.note, ""];
+  if (item.cancelling && item.isLive) return ["Cancelling", ""];
+  switch (item.status) {
+    case "queued": return ["Waits for its turn to upload", ""];
+    case "sending": return sendingWords(item);
+    case "unsent": return [item.error.code === "aborted" ? "Upload cancelled" : "Not uploaded", ""];
+    case "refused": return ["Not accepted", ""];
+    case "gone": return ["Removed from the service", ""];
+    case "cancelled": return ["Cancelled", ""];
+    case "failed": return [item.document.attempt > 1 ? `Failed after ${plural(item.document.attempt, "attempt")}` : "Failed", ""];
+    case "completed": return [resultWords(item.document.result ?? {}), ""];
+    case "processing": return processingWords(item, now);
+    default: return [item.document ? waitingWords(item.document, now) : "Asking how it stands", ""];
+  }
+}
+
+function troubleOf({ status, error }) {
+  if (!error || status === "cancelled" || error.code === "aborted") return [];
+  return [status === "retrying" ? `Last attempt: ${error.message}` : error.message, error.suggestion];
+}
+
+const ending = (name) => (/\.([^.]{1,5})$/.exec(name)?.[1] ?? "file").toUpperCase();
+
+export class Row {
+  #parts = {};
+  #reader = null;
+
+  constructor(item, actions) {
+    this.item = item;
+    this.actions = actions;
+    this.element = this.#build();
+  }
+
+  #build() {
+    const { item, actions } = this;
+    const about = item.name;
+    const part = (name, element) => (this.#parts[name] = element);
+    const link = (format, label) => part(format, make("a", { textContent: label, download: "" }));
+    const bar = part("bar", make("div", { className: "bar" },
+      make("span", { className: "sent" }, part("sent", make("i"))),
+      make("span", { className: "read" }, part("read", make("i")))));
+    for (const [name, value] of [["role", "progressbar"], ["aria-label", about], ["aria-valuemin", 0], ["aria-valuemax", 100]]) bar.setAttribute(name, value);
+    part("acts", make("div", { className: "acts" },
+      part("open", button("Read", about, () => this.#toggle())),
+      part("copy", button("Copy", about, () => actions.copy(item, this.#parts.copy))),
+      part("cancel", button("Cancel", about, () => actions.cancel(item))),
+      part("retry", button("Retry", about, () => actions.retry(item))),
+      part("remove", button("Remove", about, () => actions.remove(item)))));
+    this.#parts.remove.classList.add("quiet");
+    return make("li", { className: "row" },
+      make("span", { className: "kind", textContent: ending(item.name), ariaHidden: "true" }),
+      make("p", { className: "title" },
+        part("name", make("bdi", { className: "name", textContent: item.name, title: item.name })),
+        part("facts", make("span", { className: "facts" }))),
+      this.#parts.acts,
+      bar,
+      make("p", { className: "line" }, part("step", make("span", { className: "step" })), part("figure", make("span", { className: "figure" })),
+        part("saves", make("span", { className: "saves" }, link("text", "Text"), link("markdown", "Markdown"), link("json", "JSON")))),
+      part("trouble", make("p", { className: "trouble" }, part("message", make("strong")), " ", part("advice", make("span")))),
+      part("warnings", make("p", { className: "warning" })),
+      part("excerpt", make("p", { className: "excerpt", dir: "auto" })),
+      part("reader", make("div", { className: "reader", hidden: true })));
+  }
+
+  render(now) {
+    const { item } = this;
+    const parts = this.#parts;
+    const [step, figure] = lineOf(item, now);
+    attribute(this.element, "data-state", item.status);
+    set(parts.name, "textContent", item.name);
+    set(parts.facts, "textContent", [item.size != null && bytes(item.size), item.document?.priority ?? item.priority].filter(Boolean).join(" · "));
+    set(parts.step, "textContent", step);
+    set(parts.figure, "textContent", figure);
+    this.#renderBar(step);
+    this.#renderTexts();
+    this.#renderActions();
+  }
+
+  #renderBar(step) {
+    const { item } = this;
+    const { bar, sent, read } = this.#parts;
+    set(bar, "hidden", !item.isOpen && item.status !== "failed");
+    attribute(bar, "aria-valuenow", item.percentage);
+    attribute(bar, "aria-valuetext", `${item.percentage} %, ${step}`);
+    for (const [fill, share] of [[sent, item.sent], [read, item.read]]) {
+      const moved = `translateX(${(share * 100 - 100).toFixed(1)}%)`;
+      if (fill.style.transform !== moved) fill.style.transform = moved;
+    }
+  }
+
+  #renderTexts() {
+    const { item } = this;
+    const parts = this.#parts;
+    const [message, advice] = troubleOf(item);
+    set(parts.trouble, "hidden", !message);
+    set(parts.message, "textContent", message ?? "");
+    set(parts.advice, "textContent", advice ?? "");
+    const result = item.status === "completed" ? item.document.result : null;
+    const warnings = (result?.warnings ?? []).map((warning) => warning.message).join(" ");
+    set(parts.warnings, "hidden", !warnings);
+    set(parts.warnings, "textContent", warnings);
+    const excerpt = result?.preview?.slice(0, 400) ?? "";
+    set(parts.excerpt, "hidden", !excerpt.trim() || !parts.reader.hidden);
+    set(parts.excerpt, "textContent", excerpt);
+  }
+
+  #renderActions() {
+    const { item } = this;
+    const parts = this.#parts;
+    const done = item.status === "completed";
+    const focused = parts.acts.contains(document.activeElement) ? document.activeElement : null;
+    for (const name of ["open", "copy", "saves"]) set(parts[name], "hidden", !done);
+    if (done && !parts.text.hasAttribute("href")) this.#renderLinks();
+    set(parts.cancel, "hidden", !item.isOpen || (item.cancelling && item.phase === "job"));
+    set(parts.retry, "hidden", !item.canRetry && item.status !== "retrying");
+    set(parts.retry, "textContent", item.status === "retrying" ? "Try now" : item.phase === "unsent" ? "Send again" : "Retry");
+    attribute(parts.retry, "aria-label", `${parts.retry.textContent}: ${item.name}`);
+    set(parts.remove, "hidden", item.isOpen);
+    // A keyboard must not fall off the page when its button goes.
+    if (focused?.hidden) parts.acts.querySelector("button:not([hidden])")?.focus();
+  }
+
+  #renderLinks() {
+    for (const format of ["text", "markdown", "json"]) {
+      const link = this.#parts[format];
+      link.href = resultPath(this.item.jobId, format, { download: true });
+      link.setAttribute("aria-label", `Download ${link.textContent}: ${this.item.name}`);
+    }
+  }
+
+  #toggle() {
+    const { open, reader, excerpt } = this.#parts;
+    reader.hidden = !reader.hidden;
+    excerpt.hidden = !reader.hidden;
+    set(open, "textContent", reader.hidden ? "Read" : "Close");
+    attribute(open, "aria-expanded", String(!reader.hidden));
+    this.#reader ??= openReader(reader, this.item);
+  }
+}

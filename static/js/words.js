@@ -1,0 +1,57 @@
+// Numbers and states as a person reads them. Pure: what time it is comes in.
+
+export function plural(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (count >= 999.5 && unit < 4) {
+    count /= 1000;
+    unit += 1;
+  }
+  return `${unit && count < 99.95 ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+}
+
+export function seconds(count) {
+  const whole = Math.max(0, Math.round(count));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 172_800) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} days`;
+}
+
+export function clock(iso) {
+  const at = new Date(iso);
+  return Number.isNaN(at.valueOf()) ? "" : at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
+
+/** Why a job waits, and for how long. */
+export function waitingWords({ waiting, nextRetryAt, attempt, maxAttempts }, now) {
+  if (waiting?.reason === "paused") return "Waiting: this priority is paused by the operator";
+  if (waiting?.reason === "no_worker") return "Waiting: no worker for this priority is running";
+  if (waiting?.reason === "backoff") {
+    const left = (Date.parse(nextRetryAt) - now) / 1000;
+    const due = left > 0 ? ` at ${clock(nextRetryAt)}, in ${seconds(left)}` : " now";
+    return `Attempt ${attempt + 1} of ${maxAttempts}${due}`;
+  }
+  const ahead = waiting?.reason === "behind_jobs" && waiting.jobsAhead > 0 ? `${plural(waiting.jobsAhead, "job")} ahead` : "Next in line";
+  return Number.isFinite(waiting?.estimatedSeconds) ? `${ahead}, about ${seconds(Math.ceil(waiting.estimatedSeconds))}` : ahead;
+}
+
+/** The named step of a job that is being read. */
+export function stepWords({ currentStep, details, pagesDone, pagesTotal }) {
+  const where = pagesTotal ? `page ${pagesDone} of ${pagesTotal}` : details;
+  return [currentStep || "Reading", where].filter(Boolean).join(" · ");
+}
+
+/** What came out of a finished job. */
+export function resultWords({ pages, words, durationMs, title }) {
+  return [
+    plural(pages ?? 0, "page"),
+    plural(words ?? 0, "word"),
+    Number.isFinite(durationMs) && `read in ${durationMs < 1000 ? `${Math.round(durationMs)} ms` : `${(durationMs / 1000).toFixed(1)} s`}`,
+    title,
+  ].filter(Boolean).join(" · ");
+}
