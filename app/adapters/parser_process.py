@@ -117,15 +117,28 @@ class ParserProcess:
             yield from self._attempt(child, reading, "pdfium" if is_pdf else "", first_deadline)
             return
         except _GaveUp as gave_up:
-            if first_deadline == deadline and isinstance(gave_up.error, JobTimeout):
+            was_slow = isinstance(gave_up.error, JobTimeout)
+            if was_slow and not is_pdf:
                 raise gave_up.error from gave_up
         try:
-            child = self._ready_child(deadline)
-            yield from self._attempt(child, reading, "pypdf" if is_pdf else "", deadline)
+            yield from self._second_attempt(reading, deadline, was_slow=was_slow)
         except _GaveUp as gave_up:
             raise gave_up.error from gave_up
-        except (ChildDied, DeadlinePassed) as error:
+
+    def _second_attempt(self, reading: Reading, deadline: float, *, was_slow: bool) -> Iterator[PageFrame | Document]:
+        """Read the rest with a child that is as good as new, a PDF by the other engine."""
+        try:
+            child = self._ready_child(deadline)
+        except ChildDied as error:
+            raise InternalError("internal") from error
+        except DeadlinePassed as error:
             raise JobTimeout from error
+        words = reading.words
+        for item in self._attempt(child, reading, "pypdf" if reading.media_type == PDF else "", deadline):
+            # pypdf passes over what it cannot follow; where pdfium was still at work, its silence proves nothing.
+            if was_slow and isinstance(item, Document) and reading.words == words:
+                raise JobTimeout
+            yield item
 
     def _attempt(
         self, child: ParserChild, reading: Reading, engine: str, deadline: float

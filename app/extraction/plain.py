@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-
-#: Characters of a page where there are no real pages: long enough to be worth a step, short enough to show progress.
-PAGE_CHARACTERS = 50_000
 
 FIELD_CHARACTERS = 1_000
 
@@ -26,24 +22,3 @@ def clean_field(value: object) -> str | None:
     """Return a title, an author and the like as one bounded line, or None where nothing is left."""
     text = " ".join(clean(str(value or ""))[: 4 * FIELD_CHARACTERS].split())
     return text[:FIELD_CHARACTERS] or None
-
-
-def in_pages(text: str, size: int = PAGE_CHARACTERS) -> Iterator[str]:
-    """Cut a text without pages at line ends into pages of at most `size` characters; the joined pages lose no line.
-
-    A line longer than `size` is cut at a blank where there is one in its last tenth, else in the middle of a word.
-    """
-    start = 0
-    while len(text) - start > size:
-        end = _cut(text, start, start + size)
-        yield text[start:end].rstrip("\n")
-        start = end
-    yield text[start:].rstrip("\n")
-
-
-def _cut(text: str, start: int, end: int) -> int:
-    newline = text.rfind("\n", start, end)
-    if newline > start:
-        return newline + 1
-    blank = text.rfind(" ", end - (end - start) // 10, end)
-    return blank + 1 if blank > start else end

@@ -9,11 +9,11 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 from app.errors import ExtractionFailed
 from app.extraction import Extraction, Page
-from app.extraction.plain import clean, clean_field, in_pages
+from app.extraction.paging import cut, number_pages
+from app.extraction.plain import clean, clean_field
 
 MAX_BYTES = 50 * 1024 * 1024
 
@@ -38,16 +38,10 @@ def read(job: Extraction) -> Iterator[Page]:
         check_json(text)
     elif job.media_type == "text/markdown" and (heading := _MARKDOWN_TITLE.search(text, 0, 4096)):
         job.title = clean_field(heading[1])
-    return numbered(job, text)
-
-
-def numbered(job: Extraction, text: str) -> Iterator[Page]:
-    """Yield the text as pages, from the first that is asked for, up to the limit of pages."""
-    pages = [page for sheet in text.rstrip("\f\n").split("\f") for page in in_pages(clean(sheet))]
-    job.truncated = len(pages) > job.limits.max_pages
+    pages = [page for sheet in text.rstrip("\f\n").split("\f") for page in cut(clean(sheet))]
+    job.engine = "text"
     job.total = min(len(pages), job.limits.max_pages)
-    for number, page in enumerate(islice(pages, job.first_page - 1, job.total), job.first_page):
-        yield Page(number, page)
+    return number_pages(job, pages)
 
 
 def read_at_most(job: Extraction, limit: int) -> bytes:
