@@ -52,6 +52,7 @@ class RequestBody:
         self._on_bytes = on_bytes
         self._count = 0
         self._ended = False
+        self._timeout_before: float | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         announced = self._announced()
@@ -70,6 +71,7 @@ class RequestBody:
 
     def __enter__(self) -> Self:
         if self._socket is not None:
+            self._timeout_before = self._socket.gettimeout()
             self._socket.settimeout(STALL_SECONDS)
         return self
 
@@ -79,7 +81,7 @@ class RequestBody:
         if self._socket is not None:
             if isinstance(error, IngestError) and not self._ended:
                 self._drain(self._socket)
-            self._socket.settimeout(None)
+            self._socket.settimeout(self._timeout_before)
 
     def _announced(self) -> int | None:
         """The length the client promised; None where it sends chunks. Raises ``too_large`` before a byte is read."""
