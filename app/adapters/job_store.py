@@ -102,13 +102,13 @@ class JobStore:
             return self._clock()
         if self._measured is None or time.monotonic() - self._measured[0] > 1:
             with translated():
-                seconds, micros = self._redis.time()  # type: ignore[misc]
+                seconds, micros = self._redis.time()
             self._measured = (time.monotonic(), seconds * 1000 + micros // 1000)
         at, server = self._measured
         return server + int((time.monotonic() - at) * 1000)
 
-    @property
-    def _now_argument(self) -> int | str:
+    def now_argument(self) -> int | str:
+        """What scripts are given for the time: nothing, so that they ask the server, unless a test passes one in."""
         return self._clock() if self._clock else ""
 
     # ---- one job --------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class JobStore:
         pairs: list[str | int] = [part for pair in places(job).items() for part in pair]
         key = job.idempotency_key or ""
         answer = self._add(
-            self._now_argument, job.id, installation, _dump(job), key, fingerprint, IDEMPOTENCY_SECONDS, *pairs
+            self.now_argument(), job.id, installation, _dump(job), key, fingerprint, IDEMPOTENCY_SECONDS, *pairs
         )
         if answer[0] == b"foreign":
             raise QueueUnavailable("queue_unavailable", retry_after=30)
@@ -132,7 +132,7 @@ class JobStore:
     def get(self, job_id: str) -> Job | None:
         with translated():
             record = self._redis.hget(f"{PREFIX}job:{job_id}", "record")
-        return self.load(record) if record else None  # type: ignore[arg-type]
+        return self.load(record) if record else None
 
     def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
         """In the order asked for; None where there is no such job."""
@@ -146,9 +146,7 @@ class JobStore:
 
     def claim_next(self, priority: Priority, *, holder: str, token: str, visible: bool = True) -> Job | None:
         """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused."""
-        record, at = self._claim(
-            self._now_argument, priority.value, holder, token, LEASE_MS, int(visible), SCHEMA
-        )
+        record, at = self._claim(self.now_argument(), priority.value, holder, token, LEASE_MS, int(visible), SCHEMA)
         self._measured = (time.monotonic(), int(at))
         return self.load(record) if record else None
 
@@ -158,7 +156,7 @@ class JobStore:
         left = _left(old, new)
         return bool(
             self._replace(
-                self._now_argument,
+                self.now_argument(),
                 old.id,
                 old.version,
                 new.version,
@@ -178,11 +176,11 @@ class JobStore:
 
     def renew(self, job_id: str, *, token: str, holder: str) -> bool:
         """The lease runs anew; False when the claim is gone."""
-        return bool(self._renew(self._now_argument, job_id, token, LEASE_MS, holder))
+        return bool(self._renew(self.now_argument(), job_id, token, LEASE_MS, holder))
 
     def bury(self, job_id: str, *, only_final: bool = False) -> bool:
         """The record becomes a tombstone; False if there is none (or it is not final, where that was asked)."""
-        return bool(self._bury(self._now_argument, job_id, "1" if only_final else ""))
+        return bool(self._bury(self.now_argument(), job_id, "1" if only_final else ""))
 
     @staticmethod
     def load(record: bytes | str) -> Job:
@@ -192,20 +190,26 @@ class JobStore:
 
     def stage(self, limit: int = 1000) -> list[tuple[str, Priority]]:
         """Due retries go back among the waiting, in their old place."""
-        flat = [part.decode() for part in self._stage(self._now_argument, limit, STAGED)]
+        flat = [part.decode() for part in self._stage(self.now_argument(), limit, STAGED)]
         return [(job_id, Priority(priority)) for job_id, priority in zip(flat[::2], flat[1::2], strict=True)]
+
+    def waiting_ids(self, priority: Priority, limit: int) -> list[str]:
+        """The first that wait, next one first."""
+        with translated():
+            found: Any = self._redis.zrange(f"{PREFIX}waiting:{priority.value}", 0, limit - 1)
+        return [job_id.decode() for job_id in found]
 
     def leases(self) -> list[Lease]:
         """All claims there are; few, at most one for each process."""
         with translated():
-            scores = self._redis.zrange(f"{PREFIX}leases", 0, -1, withscores=True)
+            scores: Any = self._redis.zrange(f"{PREFIX}leases", 0, -1, withscores=True)
             pipe = self._redis.pipeline(transaction=False)
-            for job_id, _ in scores:  # type: ignore[union-attr]
+            for job_id, _ in scores:
                 pipe.hmget(f"{PREFIX}job:{job_id.decode()}", "holder", "since")
             held = pipe.execute()
         return [
             Lease(job_id.decode(), int(score), (holder or b"").decode(), int(since or 0))
-            for (job_id, score), (holder, since) in zip(scores, held, strict=True)  # type: ignore[arg-type]
+            for (job_id, score), (holder, since) in zip(scores, held, strict=True)
         ]
 
     def spent(self, limit: int = 200) -> list[str]:
@@ -218,9 +222,7 @@ class JobStore:
     def ended_before(self, when: int, limit: int = 200) -> list[str]:
         """Ended jobs, oldest first, whose end was before that time."""
         return [
-            job_id
-            for status in ("completed", "failed")
-            for job_id in self._range(f"ended:{status}", limit, until=when)
+            job_id for status in ("completed", "failed") for job_id in self._range(f"ended:{status}", limit, until=when)
         ][:limit]
 
     def tombs(self, limit: int = 200, *, offset: int = 0) -> list[tuple[str, int]]:

@@ -322,7 +322,8 @@ class Job:
 
     def to_record(self) -> dict[str, Any]:
         """Plain data for JSON. What is None or empty is left out: Lua's JSON cannot tell an empty list from an object."""
-        return _without_empty(asdict(self))
+        record: dict[str, Any] = _without_empty(asdict(self))
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Job:

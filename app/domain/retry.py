@@ -26,4 +26,4 @@ class RetryPolicy:
         """Milliseconds to wait after that attempt (counted from 1) failed; None when it was the last."""
         if attempt > self.max_retries:
             return None
-        return round(self.base_seconds * 1000 * 2 ** (attempt - 1))
+        return round(self.base_seconds * 1000) * (1 << (attempt - 1))

@@ -1,0 +1,61 @@
+"""What sweeps and batches tell each other through Redis: whose turn it is, who was missed, how far a walk has come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+
+from app.adapters.redis_client import PREFIX, Script, translated
+
+#: Whoever wins the turn has it for a little less than a second.
+TURN_MS = 900
+
+
+class SweepNotes:
+    def __init__(self, client: redis.Redis, *, now_argument: Callable[[], int | str] = lambda: "") -> None:
+        self._redis = client
+        self._now = now_argument
+        self._outage = Script(client, "outage")
+        self._missed = Script(client, "missed")
+
+    def take_turn(self, name: str) -> bool:
+        with translated():
+            return bool(self._redis.set(f"{PREFIX}sweep:turn", name, nx=True, px=TURN_MS))
+
+    def since_outage(self) -> tuple[int, int]:
+        """When the server came back last, and its present time (ms)."""
+        with translated():
+            server: Any = self._redis.info("server")
+        back, now = self._outage(self._now(), str(server.get("run_id", "")))
+        return int(back), int(now)
+
+    def missed_for(self, holders: set[str]) -> dict[str, int]:
+        """For how long (ms) each of the holders that are not among the server's clients has been missed."""
+        with translated():
+            seen = {str(client.get("name", "")) for client in self._redis.client_list()}
+        unseen = sorted(holders - seen)
+        ages = self._missed(self._now(), len(unseen), *unseen, *sorted(holders & seen))
+        return {holder: int(age) for holder, age in zip(unseen, ages, strict=True)}
+
+    # ---- slow walks over the store ----------------------------------------------------------------------------
+
+    def cursor(self, walk: str) -> str:
+        with translated():
+            value: Any = self._redis.hget(f"{PREFIX}cursors", walk)
+        return value.decode() if value else ""
+
+    def move_cursor(self, walk: str, value: str) -> None:
+        """The walk goes on after `value` next time; from the start if it is empty."""
+        with translated():
+            self._redis.hset(f"{PREFIX}cursors", walk, value)
+
+    # ---- the batch --------------------------------------------------------------------------------------------
+
+    def note_batch(self, *, at: int, outcome: str, numbers: Mapping[str, int]) -> None:
+        """What the statistics show of the last batch."""
+        result = json.dumps({"outcome": outcome, **numbers})
+        with translated():
+            self._redis.hset(f"{PREFIX}batch", mapping={"lastRunAt": at, "lastResult": result, "outcome": outcome})

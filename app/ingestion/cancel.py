@@ -1,0 +1,91 @@
+"""What a person does to one job: stop it, run it again, remove it. What each does in each state stands in the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.domain.job import Job, JobStatus, WrongState
+from app.errors import IngestError, QueueUnavailable, RequestRefused
+from app.services import Services
+
+#: A record that changes under us so often in a row is not waited for any longer.
+TRIES = 20
+
+
+def cancel(services: Services, job_id: str) -> Job:
+    """The job ends as failed/cancelled; its worker notices within a second. Raises RequestRefused."""
+
+    def change(job: Job) -> Job:
+        return job if job.is_cancelled else job.cancelled(now=services.jobs.now())
+
+    old, new = _changed(services, job_id, change)
+    if old.status is not JobStatus.FAILED:
+        _quietly(lambda: services.queues.note_failed(new, keep_seconds=services.settings.retention_days * 86_400))
+    return new
+
+
+def retry(services: Services, job_id: str) -> Job:
+    """A failed job begins a new run, a retrying one is due now; one that runs or waits is left as it is."""
+
+    def change(job: Job) -> Job:
+        live = job.status in (JobStatus.PENDING, JobStatus.PROCESSING)
+        return job if live else job.retried(now=services.jobs.now())
+
+    old, new = _changed(services, job_id, change)
+    if new.status is JobStatus.PENDING and old is not new:
+        _quietly(lambda: services.queues.forget_failed(old))
+        _quietly(lambda: services.queues.deliver(new))
+    elif new.status is JobStatus.RETRYING:
+        _quietly(lambda: stage_due(services))
+    return new
+
+
+def stage_due(services: Services) -> None:
+    """Retries that are due stand among the waiting at once, not at the next sweep."""
+    for job_id, priority in services.jobs.stage():
+        services.queues.notify(priority, job_id)
+
+
+def delete(services: Services, job_id: str, *, only_final: bool = False) -> bool:
+    """Record, log, file and result go; a worker that has the job stops. Raises RequestRefused `not_found`.
+
+    False, and nothing done, if it is not final where that was asked for.
+    """
+    job = services.jobs.get(job_id)
+    if job is None:
+        raise RequestRefused("not_found")
+    if not services.jobs.bury(job_id, only_final=only_final):
+        return False
+    if job.status is JobStatus.FAILED:
+        _quietly(lambda: services.queues.forget_failed(job))
+    _quietly(lambda: remove_blobs(services, job_id))  # the housekeeping goes on where this breaks off
+    return True
+
+
+def remove_blobs(services: Services, job_id: str) -> None:
+    """The upload and whatever results there are of a job that has a tombstone."""
+    services.blobs.delete_upload(job_id)
+    for token in services.blobs.results_of(job_id):
+        services.blobs.delete_result(job_id, token)
+
+
+def _changed(services: Services, job_id: str, change: Callable[[Job], Job]) -> tuple[Job, Job]:
+    for _ in range(TRIES):
+        job = services.jobs.get(job_id)
+        if job is None:
+            raise RequestRefused("not_found")
+        try:
+            new = change(job)
+        except WrongState as error:
+            raise RequestRefused("wrong_state") from error
+        if new is job or services.jobs.replace(job, new):
+            return job, new
+    raise QueueUnavailable("overloaded", retry_after=1)
+
+
+def _quietly(step: Callable[[], object]) -> None:
+    """Steps after the record: if one fails, the sweep or the housekeeping does it later."""
+    try:
+        step()
+    except IngestError:
+        pass

@@ -1,0 +1,93 @@
+"""What the batch does after its jobs, in slices: restore what has bytes and no record, prune what nothing needs,
+expire what is old. The blob store outlives Redis, so whatever was accepted is restored and never pruned."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.adapters.blob_store import StoredResult
+from app.domain.job import JobStatus
+from app.errors import IngestError, RequestRefused
+from app.ingestion.cancel import remove_blobs
+from app.ingestion.cleanup import expire
+from app.ingestion.submit import add_and_deliver, manifest_print, restored
+from app.services import Services
+
+SLICE = 500
+#: Bytes with a manifest but no record are somebody's accepted upload when they are older than this (seconds).
+RESTORE_AFTER = 60.0
+#: A result that no record points to is left alone for that long: its worker may be about to say so (seconds).
+PRUNE_RESULT_AFTER = 3_600.0
+#: Unfinished files of broken uploads go a day after their last write (seconds).
+PRUNE_PARTIAL_AFTER = 86_400.0
+#: A tombstone stays until its bytes are seen gone, and two days more (ms).
+TOMB_LIFE_MS = 2 * 86_400_000
+
+log = structlog.get_logger()
+
+
+def keep_house(services: Services) -> int:
+    """One slice of each duty; gives how many old jobs were removed. Raises QueueUnavailable, StorageUnavailable."""
+    installation = services.binding()  # a Redis that is not this store's must not make its uploads look like rubbish
+    restore_slice(services, installation)
+    prune_results(services)
+    services.blobs.prune_partials(PRUNE_PARTIAL_AFTER)
+    bury_deeper(services)
+    return expire(services, limit=SLICE)
+
+
+def restore_slice(services: Services, installation: str, *, older_than: float = RESTORE_AFTER) -> int:
+    """The next slice of uploads: those without a record become waiting jobs again."""
+    uploads = services.blobs.list_uploads(services.notes.cursor("uploads"), SLICE)
+    records = services.jobs.get_many([upload.job_id for upload in uploads])
+    count = 0
+    for upload, record in zip(uploads, records, strict=True):
+        if record is None and upload.age_seconds >= older_than:
+            count += _restore(services, upload.job_id, installation)
+    services.notes.move_cursor("uploads", uploads[-1].job_id if len(uploads) == SLICE else "")
+    return count
+
+
+def _restore(services: Services, job_id: str, installation: str) -> int:
+    manifest = services.blobs.manifest(job_id)
+    if manifest is None or services.jobs.is_buried(job_id):
+        return 0
+    try:
+        add_and_deliver(services, restored(manifest), installation=installation, print_=manifest_print(manifest))
+    except RequestRefused:  # deleted meanwhile
+        return 0
+    log.warning("job_restored", job_id=job_id)
+    return 1
+
+
+def prune_results(services: Services) -> int:
+    """Results are listed first and the record read after, so that none is taken for rubbish that became current."""
+    results = services.blobs.list_results(services.notes.cursor("results"), SLICE)
+    old = [result for result in results if result.age_seconds >= PRUNE_RESULT_AFTER]
+    records = services.jobs.get_many([result.job_id for result in old])
+    count = 0
+    for result, job in zip(old, records, strict=True):
+        current = job is not None and (job.status is not JobStatus.COMPLETED or job.result_token == result.token)
+        if not current:
+            services.blobs.delete_result(result.job_id, result.token)
+            count += 1
+    services.notes.move_cursor("results", _name(results[-1]) if len(results) == SLICE else "")
+    return count
+
+
+def _name(result: StoredResult) -> str:
+    return f"{result.job_id}.{result.token}"
+
+
+def bury_deeper(services: Services) -> None:
+    """Tombstones: the bytes go, and two days after they were seen gone the stone goes too."""
+    now = services.jobs.now()
+    done = []
+    for job_id, buried_at in services.jobs.tombs(SLICE):
+        try:
+            remove_blobs(services, job_id)
+        except IngestError:
+            continue
+        if now - buried_at > TOMB_LIFE_MS:
+            done.append(job_id)
+    services.jobs.forget_tombs(done)

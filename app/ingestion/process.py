@@ -1,0 +1,200 @@
+"""One attempt at one job: claim it, read the file in the contained child, store the text, write down how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from app.adapters.parser_process import Document, PageFrame, ParserKilled
+from app.adapters.result_file import ResultReader, ResultWriter
+from app.domain.job import Failure, Job, Priority, Progress
+from app.errors import IngestError, QueueUnavailable, StorageFailed
+from app.ingestion.holding import ClaimLost, Holding
+from app.services import Services
+
+PREVIEW_CHARACTERS = 1_000
+HASH_CHUNK_BYTES = 1024 * 1024
+
+log = structlog.get_logger()
+
+
+def process_next(services: Services, priority: Priority) -> Job | None:
+    """Takes the next waiting job of that priority and sees it through; None if none waits. Raises QueueUnavailable."""
+    job = services.jobs.claim_next(
+        priority, holder=services.name, token=secrets.token_hex(12), visible=services.is_visible
+    )
+    if job is None:
+        return None
+    return attempt(services, job)
+
+
+def attempt(services: Services, job: Job) -> Job:
+    """Works on a claimed job until it ended in some way; gives the last record that this process knows of."""
+    with structlog.contextvars.bound_contextvars(job_id=job.id):
+        holding = Holding(services.jobs, job, on_gone=services.parser.kill)
+        try:
+            with services.keeper.keeping(holding, services.stopper):
+                ended = _outcome(services, holding)
+        except ClaimLost:
+            log.info("claim_lost")
+            return holding.job
+        except QueueUnavailable:
+            log.warning("outcome_not_written")  # the sweep hands the job on
+            return holding.job
+        _after(services, ended)
+        return ended
+
+
+def _outcome(services: Services, holding: Holding) -> Job:
+    token = holding.token
+    try:
+        summary = extract(services, holding)
+        return holding.end(lambda job, now: job.completed(summary, now=now))
+    except ParserKilled:
+        services.blobs.delete_result(holding.job.id, token)
+        if holding.gone:
+            raise ClaimLost from None
+        return holding.end(lambda job, now: job.given_back(now=now))
+    except StorageFailed as error:
+        return _rescued_result(services, holding) or _failed(services, holding, Failure.of(error.code))
+    except QueueUnavailable:
+        raise
+    except IngestError as error:
+        return _failed(services, holding, _failure(error))
+    except ClaimLost:
+        services.blobs.delete_result(holding.job.id, token)
+        raise
+    except Exception:  # the one place where an attempt ends, whatever happened in it
+        log.exception("attempt_failed")
+        return _failed(services, holding, Failure.of("internal", stack_trace=traceback.format_exc(limit=20)))
+
+
+def _failure(error: IngestError) -> Failure:
+    trace = "".join(traceback.format_exception(error, limit=20)) if error.__cause__ else None
+    return Failure(error.code, error.message, error.suggestion, error.retryable, trace)
+
+
+def _failed(services: Services, holding: Holding, failure: Failure) -> Job:
+    return holding.end(lambda job, now: job.failed(failure, now=now, policy=services.policy))
+
+
+def _after(services: Services, job: Job) -> None:
+    """What follows an end; a failure here loses nothing, the sweep and the housekeeping repair it."""
+    log.info("attempt_ended", status=job.status.value, code=job.failure.code if job.failure else None)
+    try:
+        if job.status.value == "pending":
+            services.queues.deliver(job)
+        elif job.status.value == "failed":
+            services.queues.note_failed(job, keep_seconds=services.settings.retention_days * 86_400)
+    except QueueUnavailable:
+        log.warning("note_not_written")
+
+
+# ---- reading the file ----------------------------------------------------------------------------------------
+
+
+def extract(services: Services, holding: Holding) -> dict[str, Any]:
+    """The file's text goes into the result's blob, page by page; gives the summary that the record keeps.
+
+    Raises ExtractionFailed, JobTimeout, StorageUnavailable, StorageFailed, ParserKilled.
+    """
+    job, settings, began = holding.job, services.settings, time.monotonic()
+    with services.blobs.upload_path(job.id) as path, services.blobs.new_result(job.id, holding.token) as sink:
+        _check_bytes(path, job)
+        writer, tally = ResultWriter(sink), _Tally()
+        frames = services.parser.read(
+            path,
+            job.file.type,
+            timeout=settings.job_timeout,
+            max_pages=settings.max_pages,
+            max_characters=settings.max_characters,
+        )
+        for frame in frames:
+            if isinstance(frame, PageFrame):
+                writer.add_page(frame.text, frame.number)
+                tally.add(frame)
+                holding.report(tally.progress(frame))
+            else:
+                document = frame
+        summary = tally.summary(document, job, milliseconds=round((time.monotonic() - began) * 1000))
+        writer.finish({**summary, "metadata": dict(document.metadata)})
+        sink.commit()
+    return summary
+
+
+def _check_bytes(path: Path, job: Job) -> None:
+    """What is read must be what was uploaded; read once more before it is called corrupt."""
+    for _ in range(2):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(HASH_CHUNK_BYTES):
+                digest.update(chunk)
+        if digest.hexdigest() == job.file.sha256:
+            return
+    raise StorageFailed("blob_corrupt")
+
+
+class _Tally:
+    """Counts over the pages, and the beginning of the text."""
+
+    def __init__(self) -> None:
+        self.pages = self.words = self.characters = 0
+        self.preview = ""
+
+    def add(self, frame: PageFrame) -> None:
+        self.pages += 1
+        self.words += frame.words
+        self.characters += frame.characters
+        if len(self.preview) < PREVIEW_CHARACTERS and frame.characters:
+            text = frame.text[: 4 * PREVIEW_CHARACTERS].decode("utf-8", "ignore")
+            self.preview = f"{self.preview}\n{text}".strip()[:PREVIEW_CHARACTERS]
+
+    def progress(self, frame: PageFrame) -> Progress:
+        if frame.total is None:
+            return Progress("Processing file", 1, f"Page {self.pages}", self.pages, None)
+        percentage = 100 * self.pages // max(frame.total, 1)
+        details = f"Page {self.pages} of {frame.total}"
+        return Progress("Processing file", percentage, details, self.pages, frame.total)
+
+    def summary(self, document: Document, job: Job, *, milliseconds: int) -> dict[str, Any]:
+        return {
+            "pages": self.pages,
+            "words": self.words,
+            "characters": self.characters,
+            "title": document.title,
+            "author": document.author,
+            "preview": self.preview,
+            "warnings": [_without_none(warning._asdict()) for warning in document.warnings],
+            "engine": document.engine,
+            "durationMs": milliseconds,
+            "sha256": job.file.sha256,
+        }
+
+
+def _without_none(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if value not in (None, [], ())}
+
+
+def _rescued_result(services: Services, holding: Holding) -> Job | None:
+    """Before the bytes are called missing: an earlier claim may have left a whole result, and died before saying so."""
+    for token in services.blobs.results_of(holding.job.id):
+        try:
+            with services.blobs.open_result(holding.job.id, token) as file:
+                document = ResultReader(file).document
+        except StorageFailed:
+            continue
+        return holding.end(_completed_with(document, token))
+    return None
+
+
+def _completed_with(document: Mapping[str, Any], token: str) -> Callable[[Job, int], Job]:
+    summary = {key: value for key, value in document.items() if key != "metadata"}
+    return lambda job, now: replace(job.completed(summary, now=now), result_token=token)

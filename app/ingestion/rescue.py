@@ -1,0 +1,161 @@
+"""The sweep: offered every second by a thread in every process, run by whoever wins; each step is one compare-and-set.
+
+It finds what a kill, a lost notice or a lost answer left behind: claims whose holder is dead, retries that are due,
+deliveries that are missing or too many, uploads that have done their duty.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import redis
+import structlog
+
+from app.adapters.job_queues import JobQueues
+from app.adapters.job_store import LEASE_MS, JobStore, Lease
+from app.adapters.sweep_notes import SweepNotes
+from app.domain.job import PRIORITIES, Job, JobStatus, WrongState
+from app.errors import IngestError, QueueUnavailable, StorageUnavailable
+from app.services import Services
+
+EVERY_SECONDS = 1.0
+#: A holder that was missed among Redis's clients for that long is dead.
+MISSED_MS = 2_000
+#: A process whose sweep failed or took longer than this judges nobody for a lease.
+SLOW_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Swept:
+    """What one sweep did, in numbers."""
+
+    rescued: int = 0
+    staged: int = 0
+    delivered: int = 0
+    removed: int = 0
+
+
+class Sweep:
+    def __init__(self, services: Services, client: redis.Redis | None = None) -> None:
+        """`client` is the sweep's own, without retries, so that an outage is felt and not waited out."""
+        self._services = services
+        self._jobs = services.jobs if client is None else JobStore(client)
+        self._queues = services.queues if client is None else JobQueues(client)
+        self._notes = services.notes if client is None else SweepNotes(client)
+        self._judge_from = 0.0
+
+    def offer(self) -> Swept | None:
+        """One turn, if nobody else has it. An outage of Redis is noted, not raised."""
+        began = time.monotonic()
+        try:
+            swept = self.run() if self._notes.take_turn(self._services.name) else None
+        except QueueUnavailable:
+            self._judge_from = time.monotonic() + LEASE_MS / 1000
+            return None
+        if time.monotonic() - began > SLOW_SECONDS:
+            self._judge_from = time.monotonic() + LEASE_MS / 1000
+        return swept
+
+    def run(self) -> Swept:
+        """All duties once. Raises QueueUnavailable."""
+        swept = Swept()
+        self._judge(swept)
+        self._stage(swept)
+        self._balance(swept)
+        self._remove_spent(swept)
+        return swept
+
+    # ---- who is dead ----------------------------------------------------------------------------------------
+
+    def _judge(self, swept: Swept) -> None:
+        leases = self._jobs.leases()
+        back, now = self._notes.since_outage()
+        if not leases or time.monotonic() < self._judge_from:
+            return
+        missed = self._notes.missed_for({lease.holder for lease in leases if lease.holder})
+        dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
+        for lease in leases:
+            if self._is_lost(lease, dead=dead, back=back, now=now):
+                swept.rescued += self._declare_lost(lease)
+
+    @staticmethod
+    def _is_lost(lease: Lease, *, dead: set[str], back: int, now: int) -> bool:
+        """After an outage a claim from before it is judged only when a whole lease has passed: its holder may come
+        back first and keep its job."""
+        if lease.since < back and now < back + LEASE_MS:
+            return False
+        return lease.holder in dead or lease.deadline < now
+
+    def _declare_lost(self, lease: Lease) -> bool:
+        job = self._jobs.get(lease.job_id)
+        if job is None or job.status is not JobStatus.PROCESSING:
+            return False
+        try:
+            lost = job.lost(now=self._jobs.now())
+        except WrongState:
+            return False
+        if not self._jobs.replace(job, lost, lease=lease.deadline):
+            return False
+        log.warning("worker_lost", job_id=job.id, holder=lease.holder, losses=lost.losses)
+        self._follow_up(job, lost)
+        return True
+
+    def _follow_up(self, job: Job, lost: Job) -> None:
+        if job.claim is not None:
+            self._services.workers.forget(job.claim.holder)
+            self._queues.forget_worker(job.claim.holder)
+        if lost.status is JobStatus.FAILED:
+            self._queues.note_failed(lost, keep_seconds=self._services.settings.retention_days * 86_400)
+
+    # ---- what is due ----------------------------------------------------------------------------------------
+
+    def _stage(self, swept: Swept) -> None:
+        for job_id, priority in self._jobs.stage():
+            self._queues.notify(priority, job_id)
+            swept.staged += 1
+
+    def _balance(self, swept: Swept) -> None:
+        for priority in PRIORITIES:
+            missing = self._queues.balance(priority)
+            for job_id in self._jobs.waiting_ids(priority, missing) if missing else ():
+                self._queues.notify(priority, job_id)
+                swept.delivered += 1
+
+    def _remove_spent(self, swept: Swept) -> None:
+        """Uploads of jobs that were completed a minute ago; the record is looked at once more, for it may be gone."""
+        spent = self._jobs.spent()
+        for job_id in spent:
+            try:
+                self._services.blobs.delete_upload(job_id)
+            except StorageUnavailable:
+                return
+        self._jobs.forget_spent(spent)
+        swept.removed += len(spent)
+
+
+class SweepThread(threading.Thread):
+    """Offers the sweep every second for as long as the process lives."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="sweep", daemon=True)
+        self._services = services
+        self._sweep = Sweep(services, services.sweep_client if services.url else None)
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._sweep.offer()
+            except IngestError as error:
+                log.warning("sweep_broke_off", code=error.code)
+            except Exception:
+                log.exception("sweep_failed")
+            if self._end.wait(EVERY_SECONDS):
+                return
+
+    def stop(self) -> None:
+        self._end.set()

@@ -1,0 +1,196 @@
+"""The only wiring of real neighbours: settings in, one `Services` out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+import redis
+
+from app.adapters import embedded
+from app.adapters.batch_lock import BatchLock
+from app.adapters.blob_store import BlobStore, LocalBlobs
+from app.adapters.idempotency import IdempotencyKeys
+from app.adapters.job_index import JobIndex
+from app.adapters.job_queues import JobQueues
+from app.adapters.job_store import JobStore
+from app.adapters.parser_process import ParserProcess
+from app.adapters.redis_client import once_client, process_name, quick_client, translated
+from app.adapters.sessions import Sessions
+from app.adapters.sweep_notes import SweepNotes
+from app.adapters.waiting_line import WaitingLine
+from app.adapters.worker_registry import WorkerRegistry
+from app.domain.job import Priority
+from app.domain.retry import RetryPolicy
+from app.errors import QueueUnavailable
+from app.keeper import Keeper
+from app.settings import Settings
+
+_T = TypeVar("_T")
+
+VERSION = "0.1.0"
+#: A job in hand when the process is told to stop may end by itself within that many seconds.
+STOP_GRACE_SECONDS = 5.0
+DIFFERENT = (
+    "The queue and the file storage belong to different installations. Set REDIS_URL and DATA_DIR to a pair that "
+    "belongs together, or run ./run rebuild to adopt the stored files."
+)
+
+
+class Services:
+    """Everything outside that the use cases speak to; one for each process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        client: redis.Redis,
+        blobs: BlobStore,
+        url: str | None = None,
+        name: str = "test",
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.settings, self.redis, self.blobs, self.url, self.name = settings, client, blobs, url, name
+        self.jobs = JobStore(client, clock=clock)
+        self.index = JobIndex(client)
+        self.notes = SweepNotes(client, now_argument=self.jobs.now_argument)
+        self.line = WaitingLine(client)
+        self.queues = JobQueues(client)
+        self.keys = IdempotencyKeys(client)
+        self.sessions = Sessions(client)
+        self.workers = WorkerRegistry(client)
+        self.policy = RetryPolicy(settings.max_retries, settings.retry_base_seconds)
+        self.keeper = Keeper()
+        self.cache = Cache()
+        self.stopper = Stopper(self)
+
+    def batch_lock(self) -> BatchLock:
+        return BatchLock(self.redis, lock_ttl=self.settings.lock_ttl)
+
+    @cached_property
+    def parser(self) -> ParserProcess:
+        """The resident child; it starts with the first file."""
+        return ParserProcess()
+
+    @cached_property
+    def sweep_client(self) -> redis.Redis:
+        """The sweep's own: no command is sent twice, and a slow one holds up nobody else."""
+        return once_client(self.url, self.name) if self.url else self.redis
+
+    @cached_property
+    def is_visible(self) -> bool:
+        """Does this process see its own name among Redis's clients? If not, its claims stand by the lease alone."""
+        with translated():
+            return any(client.get("name") == self.name for client in self.redis.client_list())
+
+    # ---- one installation, two neighbours -------------------------------------------------------------------
+
+    def binding(self) -> str:
+        """The installation's id, which Redis and the blob store share. Two of which one holds nothing are taken into
+        use at once; raises QueueUnavailable, with the way out, if they belong to different ones."""
+        stored, noted = self.blobs.installation(), self.jobs.installation()
+        if stored is not None and stored == noted:
+            return stored
+        if noted is None and (stored is None or self.blobs.is_empty()):
+            if stored is None:
+                self.blobs.set_installation(secrets.token_hex(16))
+                stored = self.blobs.installation()
+            if stored is not None and self.jobs.is_empty():
+                self.jobs.set_installation(stored, only_if_unset=True)
+                return self._agreed()
+        if noted is not None and self.jobs.is_empty() and stored is None:
+            self.blobs.set_installation(noted)
+            return self._agreed()
+        raise QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=DIFFERENT, retry_after=30)
+
+    def _agreed(self) -> str:
+        stored, noted = self.blobs.installation(), self.jobs.installation()
+        if stored is None or stored != noted:
+            raise QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=DIFFERENT, retry_after=30)
+        return stored
+
+    # ---- the process's own life -----------------------------------------------------------------------------
+
+    def beat(self, *, state: str, priorities: Sequence[Priority], started_at: int) -> None:
+        """This process is alive: what `workers[]` shows."""
+        self.workers.beat(
+            self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            state=state,
+            priorities=priorities,
+            started_at=started_at,
+            version=VERSION,
+            now=self.jobs.now(),
+        )
+
+    def kill_parser(self) -> None:
+        """Ends what is being parsed, if this process ever parsed anything."""
+        if "parser" in self.__dict__:
+            self.parser.kill()
+
+    def close(self) -> None:
+        self.keeper.stop()
+        if "parser" in self.__dict__:
+            self.parser.close()
+        self.redis.close()
+
+
+class Cache:
+    """Answers that are good for a moment: taken once for all who ask meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, Any]] = {}
+
+    def get(self, name: str, seconds: float, take: Callable[[], _T]) -> _T:
+        """The kept answer if it is younger than that, else a new one; one thread asks at a time."""
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is None or time.monotonic() - kept[0] > seconds:
+                kept = self._kept[name] = (time.monotonic(), take())
+            answer: _T = kept[1]
+            return answer
+
+
+class Stopper:
+    """Told to stop: what is in hand may end within a grace, then its parser is killed, and the job is given back."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._event = threading.Event()
+        self._kill_at = float("inf")
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """Safe in a signal handler: it only notes the time."""
+        self._kill_at = time.monotonic() + grace
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+    def tick(self) -> None:
+        if time.monotonic() > self._kill_at:
+            self._services.kill_parser()
+
+
+def connect(settings: Settings, *, role: str) -> Services:
+    """The neighbours that the settings name: exactly those, or an error; nothing is asked of them yet."""
+    name = process_name(role)
+    url = settings.redis_url or embedded.find(settings.data_dir)
+    if url is None:
+        raise QueueUnavailable(
+            "queue_unavailable", "No Redis: set REDIS_URL, or start the embedded one with ./run.", retry_after=30
+        )
+    blobs = LocalBlobs(settings.data_dir / "blobs")
+    return Services(settings, client=quick_client(url, name), blobs=blobs, url=url, name=name)
