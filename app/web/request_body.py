@@ -6,16 +6,14 @@ The servers below do neither for us: gunicorn hands a body that was cut short ov
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from gunicorn.http.errors import ParseException
 from typing_extensions import Self
 
-from app.errors import IngestError, ValidationFailed
+from app.errors import ValidationFailed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -25,9 +23,6 @@ STALL_SECONDS = 30.0
 
 SMALLEST_READ, LARGEST_READ = 16 * 1024, 1024 * 1024
 _QUICK_SECONDS, _SLOW_SECONDS = 0.5, 2.0
-
-DRAIN_SECONDS, DRAIN_BYTES = 1.0, 1024 * 1024
-"""How much of a refused body is still read, so that a client that is sending gets to see the answer."""
 
 
 class BodyStalled(ValidationFailed):
@@ -41,7 +36,7 @@ class RequestBody:
     """Iterate over it once, inside its ``with``; raises `ValidationFailed` of several codes.
 
     `limit` is in bytes; `on_bytes` is called after each piece that arrives (from a slow client every few seconds).
-    A refusal inside the ``with`` reads on for a moment before it leaves.
+    After a refusal the server reads on for a moment, so that a client that is still sending gets to see it.
     """
 
     def __init__(self, environ: WSGIEnvironment, *, limit: int, on_bytes: Callable[[], None] | None = None) -> None:
@@ -51,7 +46,6 @@ class RequestBody:
         self._limit = limit
         self._on_bytes = on_bytes
         self._count = 0
-        self._ended = False
         self._timeout_before: float | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -62,10 +56,9 @@ class RequestBody:
             piece = self._read(size if announced is None else min(size, announced - self._count))
             if not piece:
                 break
+            size = _next_size(size, time.monotonic() - began)
             self._took(piece)
             yield piece
-            size = _next_size(size, time.monotonic() - began)
-        self._ended = True
         if announced is not None and self._count < announced:
             raise ValidationFailed("incomplete_body")
 
@@ -75,12 +68,8 @@ class RequestBody:
             self._socket.settimeout(STALL_SECONDS)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         if self._socket is not None:
-            if isinstance(error, IngestError) and not self._ended:
-                self._drain(self._socket)
             self._socket.settimeout(self._timeout_before)
 
     def _announced(self) -> int | None:
@@ -100,13 +89,10 @@ class RequestBody:
         try:
             return cast(bytes, self._stream.read(size))
         except TimeoutError as error:
-            self._ended = True
             raise BodyStalled from error
         except OSError as error:  # also gunicorn's NoMoreData
-            self._ended = True
             raise ValidationFailed("incomplete_body") from error
         except ParseException as error:
-            self._ended = True
             raise ValidationFailed("malformed_body") from error
 
     def _took(self, piece: bytes) -> None:
@@ -116,21 +102,6 @@ class RequestBody:
         if self._on_bytes is not None:
             self._on_bytes()
 
-    def _drain(self, connection: socket.socket) -> None:
-        """The socket's timeout begins anew with each byte, so a timer ends the reading of one that drips."""
-        timer = threading.Timer(DRAIN_SECONDS, _stop_reading, [connection])
-        timer.daemon = True
-        timer.start()
-        try:
-            connection.settimeout(DRAIN_SECONDS)
-            for _ in range(DRAIN_BYTES // SMALLEST_READ):
-                if not self._stream.read(SMALLEST_READ):
-                    break
-        except (OSError, ParseException):
-            pass  # the answer is on its way all the same
-        finally:
-            timer.cancel()
-
 
 def _next_size(size: int, seconds: float) -> int:
     """A read returns once it has all it asked for: few large ones where bytes come fast, small ones where they drip,
@@ -138,10 +109,3 @@ def _next_size(size: int, seconds: float) -> int:
     if seconds < _QUICK_SECONDS:
         return min(size * 2, LARGEST_READ)
     return max(size // 8, SMALLEST_READ) if seconds > _SLOW_SECONDS else size
-
-
-def _stop_reading(connection: Any) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RD)
-    except OSError:
-        pass

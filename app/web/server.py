@@ -22,7 +22,6 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.errors import IngestError, InternalError, ValidationFailed
 from app.web.problems import problem_document, status_of
-from app.web.request_body import DRAIN_BYTES
 
 log = structlog.get_logger()
 
@@ -31,6 +30,10 @@ HEAD_SECONDS = 30.0
 
 SEND_SECONDS = 15.0
 """How long one piece of an answer may take, so that a watcher who stopped reading is let go."""
+
+DRAIN_BYTES = 1024 * 1024
+"""How much is still read after an answer that ends a connection (for two seconds at most): a client that is still
+sending would else find its connection reset, and never see the answer."""
 
 _OWN_FAULTS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
 _TRY_AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
@@ -148,7 +151,6 @@ def _answer(error: IngestError, reference: str) -> bytes:
 
 
 def _close(conn: TConn) -> None:
-    """Read on for a moment, so that a client that is still sending gets to see the answer."""
     util.close_graceful(conn.sock, max_drain=DRAIN_BYTES)
 
 
