@@ -212,11 +212,15 @@ class JobIndex:
                 if job and wanted.matches(job):
                     found.append(job)
                     if len(found) == limit:
-                        return found, _cursor(position)
+                        return found, self._cursor_after(position, wanted)
             looked_at += len(rows)
             if looked_at >= MOST_LOOKED_AT:
-                return found, _cursor(rows[-1])
+                return found, self._cursor_after(rows[-1], wanted)
         return found, None
+
+    def _cursor_after(self, position: Position, wanted: JobFilter) -> str | None:
+        is_last = next(self._slices(wanted, position), None) is None
+        return None if is_last else _cursor(position)
 
     def each(self, wanted: JobFilter) -> Iterator[Job]:
         """All that match, newest first."""

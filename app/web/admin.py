@@ -44,7 +44,7 @@ def show_queue() -> ResponseReturnValue:
 @blueprint.post("/api/admin/queue")
 @admin_required
 def command_queue() -> ResponseReturnValue:
-    command = read(COMMAND, read_json_object(), tag="action")
+    command = read(COMMAND, read_json_object(request.environ), tag="action")
     outcome = obey(command, services())
     document = {
         "success": True,

@@ -239,3 +239,10 @@ class BatchReport(Document):
 class Health(Document):
     status: Literal["ok"]
     checks: dict[str, Any] | None = Field(None, description="By neighbour.")
+
+
+class Login(Document):
+    """The token, or the one-time code of a login link."""
+
+    token: str | None = None
+    code: str | None = None

@@ -1,0 +1,155 @@
+"""rq-dashboard at /admin/rq/, behind the admin's login and for reading only: it has no login of its own, changes things
+by GET, and opens a connection pool for each request. What it shows of a job are ids and codes, nothing a user wrote."""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import rq_dashboard.web as dashboard
+from flask import Flask, Response, current_app, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from rq import Worker
+from rq.exceptions import NoSuchJobError
+from rq.serializers import JSONSerializer
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from app.adapters.job_queues import Delivery, DeliveryQueue
+from app.adapters.redis_client import translated
+from app.domain.job import Priority
+from app.errors import RequestRefused
+from app.web.auth import to_login
+from app.web.context import services
+
+PREFIX = "/admin/rq"
+NAME = "rq_dashboard"
+#: Its views that only read; all others answer as if they were not there.
+READING = ("queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues", "list_jobs", "job_info")
+FILES = ("favicon", "static")
+REGISTRIES = ("queued", "failed", "deferred", "started", "finished", "scheduled", "canceled")
+_NAME_FORM = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+#: Its pages are made of inline scripts and of templates that are compiled in the browser.
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: Buttons for what is refused here anyway.
+_STYLE = (
+    "<style>#requeue-job-btn, #requeue-all-btn, #compact-btn, #empty-btn, [data-role=requeue-job-btn], #rq-instances-row"
+    " { display: none !important }</style></head>"
+)
+
+
+def register(app: Flask) -> None:
+    dashboard.config.serializer = JSONSerializer  # type: ignore[assignment]
+    app.config.update(RQ_DASHBOARD_REDIS_URL=("this service",), RQ_DASHBOARD_DISABLE_DELETE=True)
+    app.register_blueprint(dashboard.blueprint, url_prefix=PREFIX)
+    app.before_request_funcs[NAME] = []  # its own one would connect anew for each request
+    for name in READING:
+        app.view_functions[f"{NAME}.{name}"] = _reading(app.view_functions[f"{NAME}.{name}"])
+    app.view_functions[f"{NAME}.list_workers"] = _reading(_list_workers)
+    app.before_request(_guard)
+    app.after_request(_with_nonce)
+
+
+def _guard() -> ResponseReturnValue | None:
+    """By the address as well as by the blueprint: a method that does not fit has no blueprint yet."""
+    if request.blueprint != NAME and not (request.path + "/").startswith(f"{PREFIX}/"):
+        return None
+    login = to_login()
+    if login is not None:
+        return login
+    failed = request.routing_exception
+    if isinstance(failed, RequestRedirect):
+        return None
+    if isinstance(failed, HTTPException) or request.method not in ("GET", "HEAD") or not _is_readable():
+        raise RequestRefused("not_found")
+    g.dashboard_nonce = secrets.token_urlsafe(16)
+    g.content_security_policy = _POLICY.format(nonce=g.dashboard_nonce)
+    current_app.redis_conn = services().redis  # type: ignore[attr-defined]  # what its views read
+    return None
+
+
+def _is_readable() -> bool:
+    name = (request.endpoint or "").removeprefix(f"{NAME}.")
+    if name in FILES:
+        return True
+    arguments = request.view_args or {}
+    if name == "jobs_overview" and arguments.get("queue_name") is None:
+        arguments["queue_name"] = Priority.MEDIUM.value
+    return name in (*READING, "list_workers") and all(_is_sane(*item) for item in arguments.items())
+
+
+def _is_sane(name: str, value: object) -> bool:
+    """Its views answer 500 to a registry, a page or an order that does not exist."""
+    if name == "instance_number":
+        return value == 0
+    if name == "registry_name":
+        return value in REGISTRIES
+    if name == "order":
+        return value in ("asc", "dsc")
+    if name in ("page", "per_page"):
+        text = str(value)
+        return text.isascii() and text.isdigit() and 1 <= int(text[:7]) <= (200 if name == "per_page" else 1_000_000)
+    return isinstance(value, str) and _NAME_FORM.fullmatch(value) is not None
+
+
+def _reading(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Its view with our errors: no such job is a 404, and no Redis a 503."""
+
+    @functools.wraps(view)
+    def read(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with translated():
+                return view(*args, **kwargs)
+        except NoSuchJobError as error:
+            raise RequestRefused("not_found") from error
+
+    return read
+
+
+def _list_workers(instance_number: int) -> ResponseReturnValue:
+    """Its own view reads the job in hand as pickle, and fails whenever a worker is busy."""
+    workers = Worker.all(
+        connection=services().redis, job_class=Delivery, queue_class=DeliveryQueue, serializer=JSONSerializer
+    )
+    rows = sorted((_worker(worker) for worker in workers), key=lambda row: (row["state"], row["name"]))
+    return jsonify(workers=rows)
+
+
+def _worker(worker: Any) -> dict[str, Any]:
+    return {
+        "name": worker.name,
+        "pid": worker.pid,
+        "queues": [queue.name for queue in worker.queues],
+        "state": str(worker.get_state() or ""),
+        "current_job": _job_in_hand(worker),
+        "last_heartbeat": worker.last_heartbeat,
+        "birth_date": worker.birth_date,
+        "successful_job_count": worker.successful_job_count,
+        "failed_job_count": worker.failed_job_count,
+        "total_working_time": worker.total_working_time,
+        "version": worker.version or "",
+        "python_version": worker.python_version or "",
+    }
+
+
+def _job_in_hand(worker: Any) -> Any:
+    try:
+        job = worker.get_current_job()
+    except NoSuchJobError:  # ended while we looked
+        job = None
+    return dashboard.serialize_current_job(job)  # type: ignore[no-untyped-call]
+
+
+def _with_nonce(response: Response) -> Response:
+    nonce = g.get("dashboard_nonce")
+    if nonce and response.mimetype == "text/html" and response.status_code == 200 and not response.direct_passthrough:
+        page = response.get_data(as_text=True)
+        response.set_data(page.replace("<script", f'<script nonce="{nonce}"').replace("</head>", _STYLE, 1))
+    return response

@@ -1,0 +1,73 @@
+import pytest
+
+from app.ingestion import cleanup as cleaning
+from app.ingestion.cleanup import DAY_MS, cleanup, expire
+from tests.jobs_in_states import completed, failed, pending, processing, retrying
+
+
+@pytest.fixture
+def long_ago(clock):
+    return clock() - 8 * DAY_MS
+
+
+def left(services, jobs):
+    return [job for job in jobs if services.jobs.get(job.id)]
+
+
+def test_ended_jobs_go_with_everything_that_is_stored(services, long_ago):
+    job = failed(services, now=long_ago, ended=long_ago, with_bytes=True)
+    assert cleanup(services, days_old=7, dry_run=False).job_ids == [job.id]
+    assert left(services, [job]) == []
+    assert services.blobs.is_empty()
+    assert services.jobs.is_buried(job.id), "nothing may restore it"
+
+
+def test_younger_ones_stay(services, clock, long_ago):
+    old, young = completed(services, now=long_ago, ended=long_ago), completed(services, now=long_ago, ended=clock())
+    assert cleanup(services, days_old=7, dry_run=False).affected == 1
+    assert left(services, [old, young]) == [young]
+
+
+def test_a_live_job_is_never_touched_however_old(services, long_ago):
+    live = [retrying(services, now=long_ago), processing(services, now=long_ago), pending(services, now=long_ago)]
+    assert cleanup(services, days_old=1, dry_run=False).affected == 0
+    assert left(services, live) == live
+
+
+def test_one_that_was_retried_in_the_meantime_stays(services, redis, long_ago):
+    job = failed(services, now=long_ago, ended=long_ago)
+    services.jobs.replace(job, job.retried(now=long_ago))
+    redis.zadd("ingest:ended:failed", {job.id: long_ago})
+    assert cleanup(services, days_old=7, dry_run=False).affected == 0
+    assert len(left(services, [job])) == 1
+
+
+def test_a_dry_run_counts_and_removes_nothing(services, long_ago):
+    jobs = [completed(services, now=long_ago, ended=long_ago) for _ in range(3)]
+    outcome = cleanup(services, days_old=7, dry_run=True)
+    assert (outcome.affected, sorted(outcome.job_ids)) == (3, sorted(job.id for job in jobs))
+    assert left(services, jobs) == jobs
+
+
+def test_a_second_click_finds_nothing_more(services, long_ago):
+    completed(services, now=long_ago, ended=long_ago)
+    assert [cleanup(services, days_old=7, dry_run=False).affected for _ in range(2)] == [1, 0]
+
+
+def test_many_go_in_slices_and_a_limit_is_said(services, long_ago, monkeypatch):
+    monkeypatch.setattr(cleaning, "SLICE", 2)
+    monkeypatch.setattr(cleaning, "MOST_AT_ONCE", 4)
+    for _ in range(5):
+        completed(services, now=long_ago, ended=long_ago)
+    outcomes = [cleanup(services, days_old=7, dry_run=False) for _ in range(2)]
+    assert [(outcome.affected, outcome.more) for outcome in outcomes] == [(4, True), (1, False)]
+
+
+def test_expiry_follows_the_retention_and_its_limit(services, clock, long_ago):
+    old = [completed(services, now=long_ago, ended=long_ago + n) for n in range(3)]
+    young = completed(services, ended=clock())
+    assert services.settings.retention_days == 7
+    assert expire(services, limit=2) == 2
+    assert left(services, [*old, young]) == [old[2], young]
+    assert expire(services, limit=2) == 1
+    assert expire(services, limit=2) == 0
