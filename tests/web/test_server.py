@@ -94,7 +94,9 @@ class Server:
             )
 
     def connect(self):
-        return socket.create_connection(self.address, timeout=20)
+        client = socket.create_connection(self.address, timeout=20)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # so that sending waits for the reader
+        return client
 
     def ask(self, sent):
         """Send bytes, and return what comes until the server closes."""
@@ -230,7 +232,8 @@ def test_a_client_that_sends_all_before_it_listens_sees_why_it_was_refused(serve
 
 
 def test_so_does_one_that_would_keep_its_connection(server):
-    client = http.client.HTTPConnection(*server.address, timeout=20)
+    client = http.client.HTTPConnection(*server.address)
+    client.sock = server.connect()
     client.request("PUT", "/put?limit=1000", body=TOO_LARGE)
     assert client.getresponse().status == 413
     client.close()
