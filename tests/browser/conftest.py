@@ -1,0 +1,157 @@
+"""One instance and one Chromium for all tests of the pages; each test gets a fresh browser profile that is watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from app.settings import ROOT, Settings
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+expect.set_options(timeout=20_000)
+
+
+@dataclass
+class Service:
+    """A running instance, and its operator's hands."""
+
+    url: str
+    data_dir: Path
+    login_link: str
+
+    @property
+    def token(self) -> str:
+        return (self.data_dir / "admin-token").read_text().strip()
+
+    def command(self, **body: object) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.url}/api/admin/queue",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            document: dict[str, Any] = json.load(answer)
+        return document
+
+
+@dataclass
+class Watched:
+    """What a page must not do: open dialogs, break its own policy, throw."""
+
+    troubles: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        def dialog(shown: Any) -> None:
+            self.troubles.append(f"dialog {shown.message}")
+            shown.dismiss()
+
+        page.on("dialog", dialog)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("console", self._console)
+
+    def _console(self, message: Any) -> None:
+        # A refused upload or a blocked stream is told by the browser itself; that is what those tests are about.
+        expected = message.text.startswith("Failed to load resource")
+        if message.type == "error" and not expected:
+            self.troubles.append(message.text)
+
+
+def _chromium() -> str:
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    if found is not None:
+        return found
+    reason = "Chromium is not on the PATH (Debian: apt-get install chromium)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    path = _chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    data_dir = tmp_path_factory.mktemp("browser") / "data"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bare = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    settings = {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(data_dir), "WORKERS": "1"}
+    with (data_dir.parent / "errors").open("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "up"],
+            cwd=ROOT,
+            env={**bare, **settings, "RETRY_BASE_SECONDS": "2", "JOB_TIMEOUT": "10"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        try:
+            yield Service(f"http://127.0.0.1:{port}", data_dir, _login_link(process))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+
+def _login_link(process: subprocess.Popen[str]) -> str:
+    """Printed after the line `ready`."""
+    assert process.stdout
+    for line in process.stdout:
+        if match := re.search(r"http\S+#code=\S+", line):
+            return match[0]
+    raise AssertionError("the instance ended before it was ready")
+
+
+@pytest.fixture
+def context(browser: Browser, service: Service) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=service.url)
+    watched = Watched()
+    context.on("page", watched.watch)
+    yield context
+    context.close()
+    assert watched.troubles == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/")
+    return page
+
+
+@pytest.fixture
+def low_is_paused(service: Service) -> Iterator[None]:
+    """Jobs of low priority wait for as long as a test wants to look at them."""
+    service.command(action="pause", priority="low")
+    yield
+    service.command(action="resume", priority="low")
