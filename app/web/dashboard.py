@@ -7,6 +7,7 @@ import functools
 import re
 import secrets
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import rq_dashboard.web as dashboard
@@ -14,6 +15,7 @@ from flask import Flask, Response, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from rq import Worker
 from rq.exceptions import NoSuchJobError
+from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -28,7 +30,7 @@ from app.web.context import services
 PREFIX = "/admin/rq"
 NAME = "rq_dashboard"
 #: Its views that only read; all others answer as if they were not there.
-READING = ("queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues", "list_jobs", "job_info")
+READING = ("queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues", "list_jobs")
 FILES = ("favicon", "static")
 REGISTRIES = ("queued", "failed", "deferred", "started", "finished", "scheduled", "canceled")
 _NAME_FORM = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -47,12 +49,14 @@ _STYLE = (
 
 def register(app: Flask) -> None:
     dashboard.config.serializer = JSONSerializer  # type: ignore[assignment]
+    dashboard.serialize_job = _job
     app.config.update(RQ_DASHBOARD_REDIS_URL=("this service",), RQ_DASHBOARD_DISABLE_DELETE=True)
     app.register_blueprint(dashboard.blueprint, url_prefix=PREFIX)
     app.before_request_funcs[NAME] = []  # its own one would connect anew for each request
     for name in READING:
         app.view_functions[f"{NAME}.{name}"] = _reading(app.view_functions[f"{NAME}.{name}"])
     app.view_functions[f"{NAME}.list_workers"] = _reading(_list_workers)
+    app.view_functions[f"{NAME}.job_info"] = _reading(_job_info)
     app.before_request(_guard)
     app.after_request(_with_nonce)
 
@@ -82,7 +86,7 @@ def _is_readable() -> bool:
     arguments = request.view_args or {}
     if name == "jobs_overview" and arguments.get("queue_name") is None:
         arguments["queue_name"] = Priority.MEDIUM.value
-    return name in (*READING, "list_workers") and all(_is_sane(*item) for item in arguments.items())
+    return name in (*READING, "list_workers", "job_info") and all(_is_sane(*item) for item in arguments.items())
 
 
 def _is_sane(name: str, value: object) -> bool:
@@ -111,6 +115,28 @@ def _reading(view: Callable[..., Any]) -> Callable[..., Any]:
             raise RequestRefused("not_found") from error
 
     return read
+
+
+def _job(job: RqJob) -> dict[str, Any]:
+    """Its own looks for the reason in RQ's results, which a delivery never has."""
+    return {
+        "id": job.id,
+        "created_at": _date(job.created_at),
+        "started_at": _date(job.started_at),
+        "ended_at": _date(job.ended_at),
+        "exc_info": job._exc_info,
+        "description": job.description,
+    }
+
+
+def _job_info(instance_number: int, job_id: str) -> ResponseReturnValue:
+    job = Delivery.fetch(job_id, connection=services().redis, serializer=JSONSerializer)
+    more = {"enqueued_at": _date(job.enqueued_at), "origin": job.origin, "status": job.get_status(refresh=False)}
+    return jsonify({**_job(job), **more, "result": None, "metadata": "{}"})
+
+
+def _date(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _list_workers(instance_number: int) -> ResponseReturnValue:
