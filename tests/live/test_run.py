@@ -105,7 +105,7 @@ def read(run: Run, path: Path) -> Document:
 
 def descendants(pid: int) -> dict[int, str]:
     """Every process below `pid`, with its command line."""
-    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in said.splitlines()]
     found: dict[int, str] = {}
     parents = {pid}
