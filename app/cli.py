@@ -45,7 +45,9 @@ def submit(files: tuple[Path, ...], priority: str, user: str | None, url: str | 
     The exit status is 0 if all were read, 1 if some were not, 2 if there was nobody to send them to."""
     from app.client.submit import submit_all
 
-    raise SystemExit(submit_all(files, url=url or _running_url(), priority=priority, user=user, as_json=as_json))
+    raise SystemExit(
+        submit_all(files, url=url or _running_url(load_settings()), priority=priority, user=user, as_json=as_json)
+    )
 
 
 @cli.command()
@@ -56,7 +58,7 @@ def login() -> None:
 
     settings = _with_running_redis(load_settings())
     try:
-        click.echo(login_link(settings))
+        click.echo(login_link(settings, _running_url(settings)))
     except QueueUnavailable:
         raise click.ClickException("Redis does not answer; is the service running?") from None
 
@@ -82,11 +84,10 @@ def config() -> None:
         click.echo(f"{name}={value}")
 
 
-def _running_url() -> str:
+def _running_url(settings: Settings) -> str:
     from app.supervision.claim import running_at
     from app.supervision.readiness import base_url
 
-    settings = load_settings()
     return running_at(settings.data_dir) or base_url(settings)
 
 

@@ -41,15 +41,15 @@ def ask(settings: Settings) -> Answer:
         connection.close()
 
 
-def login_link(settings: Settings) -> str:
-    """A new link to the operator page, good for one login within ten minutes; raises QueueUnavailable.
+def login_link(settings: Settings, url: str) -> str:
+    """A new link to the operator page at `url`, good for one login within ten minutes; raises QueueUnavailable.
     The code is in the fragment, which a browser keeps to itself."""
     from app.adapters.redis_client import process_name, quick_client
     from app.adapters.sessions import Sessions
 
     assert settings.redis_url is not None  # noqa: S101 - for the type checker
     with quick_client(settings.redis_url, process_name("run")) as client:
-        return f"{base_url(settings)}/admin/login#code={Sessions(client).new_code()}"
+        return f"{url}/admin/login#code={Sessions(client).new_code()}"
 
 
 def _reason(body: bytes) -> str:

@@ -98,7 +98,7 @@ def _until_ready(supervisor: Supervisor, signals: StopSignals, *, settings: Sett
 def _announce(settings: Settings, output: Output) -> None:
     url = base_url(settings)
     try:
-        link = login_link(settings)
+        link = login_link(settings, url)
     except QueueUnavailable:
         link = f"{url}/admin/login"
     output.say(f"ready {url}")

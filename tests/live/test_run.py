@@ -105,7 +105,9 @@ def read(run: Run, path: Path) -> Document:
 
 def descendants(pid: int) -> dict[int, str]:
     """Every process below `pid`, with its command line."""
-    said = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split(None, 2) for line in said.splitlines()]
     found: dict[int, str] = {}
     parents = {pid}
@@ -202,8 +204,13 @@ def test_what_is_killed_comes_back(start: Callable[..., Run], file: Path, words:
     assert killed not in descendants(run.process.pid)
 
 
-def test_the_embedded_server_is_found_by_other_processes(start: Callable[..., Run], data_dir: Path) -> None:
-    start().line("ready")
+def test_a_running_instance_is_found_by_its_folder(start: Callable[..., Run], data_dir: Path) -> None:
+    run = start()
+    run.line("ready")
+    command = [sys.executable, "-m", "app", "login"]
+    environment = {**os.environ, "DATA_DIR": str(data_dir)}
+    said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"{run.url}/admin/login#code=")
     url = embedded.find(data_dir)
     assert url
     with redis.Redis.from_url(url) as client:
