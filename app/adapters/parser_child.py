@@ -80,14 +80,14 @@ class ParserChild:
     def receive(self, deadline: float, largest: int) -> tuple[bytes, bytes]:
         """Return kind and content of the next frame.
 
-        `deadline` is in seconds of the monotonic clock, `largest` the most bytes that a frame may bring.
+        `deadline` is in seconds of the monotonic clock, `largest` the most bytes that a page may take.
         Raises `ChildDied` and `DeadlinePassed`; after either the child is of no more use.
         """
         head = frames.HEADER.size
         while len(self._buffer) < head:
             self._fill(deadline)
         kind, length = frames.HEADER.unpack_from(self._buffer)
-        if length > largest:
+        if kind not in frames.KINDS or length > (largest if kind == frames.PAGE else frames.SMALL_FRAME):
             raise ChildDied
         end = head + length
         while len(self._buffer) < end:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.adapters.parser_child import ChildDied, DeadlinePassed, ParserChild
-from app.adapters.parser_reading import Document, PageFrame, Reading, Warning
+from app.adapters.parser_reading import Document, PageFrame, Reading, Warning, json_object
 from app.errors import CATALOGUE, ExtractionFailed, IngestError, InternalError, JobTimeout, StorageFailed
 from app.extraction import PDF, frames
 
@@ -27,7 +27,8 @@ FIRST_ENGINE_SHARE = 0.7
 START_SECONDS = 20.0
 
 _PROGRAM = Path(__file__).resolve().parents[1] / "extraction" / "parser_main.py"
-_FAILURES = {code for code, entry in CATALOGUE.items() if entry.type == "extraction_failed"}
+_NO_FILE = "blob_missing"
+_FAILURES = {_NO_FILE, *(code for code, entry in CATALOGUE.items() if entry.type == "extraction_failed")}
 #: What pypdf may be able to read although pdfium could not.
 _WORTH_ANOTHER_ENGINE = {"corrupt_document", "unsupported_feature"}
 
@@ -148,7 +149,7 @@ class ParserProcess:
             self._busy = True
             child.send(reading.request(engine, deadline))
             while True:
-                kind, content = child.receive(deadline, reading.largest_frame())
+                kind, content = child.receive(deadline, reading.largest_page())
                 if self._killed:
                     raise ParserKilled
                 if kind != frames.PAGE:
@@ -164,22 +165,20 @@ class ParserProcess:
 
     def _finish(self, reading: Reading, kind: bytes, content: bytes) -> Document:
         """Return the document that ends a file, or raise the failure that does."""
-        if kind == frames.FAILURE:
-            self._busy = False
-            raise self._failure(reading, content.decode("ascii", "replace"))
-        if kind != frames.DOCUMENT:
+        told = json_object(content)
+        code = str(told.get("code"))
+        if kind not in (frames.DOCUMENT, frames.FAILURE) or (kind == frames.FAILURE and code not in _FAILURES):
             raise ChildDied
-        document, last = reading.take_document(content)
         self._busy = False
-        if last:
+        if told.get("last") is True:
             self._replace()
-        return document
+        if kind == frames.FAILURE:
+            raise self._failure(reading, code)
+        return reading.document(told)
 
     def _failure(self, reading: Reading, code: str) -> Exception:
-        if code == "blob_missing":
+        if code == _NO_FILE:
             return StorageFailed(code)
-        if code not in _FAILURES:
-            return ChildDied()
         error = ExtractionFailed(code)
         again = reading.media_type == PDF and not reading.pages and code in _WORTH_ANOTHER_ENGINE
         return _GaveUp(error) if again else error

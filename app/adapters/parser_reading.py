@@ -76,9 +76,9 @@ class Reading:
             }
         )
 
-    def largest_frame(self) -> int:
-        """The most bytes the next frame may bring: what is left of the text, at four bytes a character."""
-        return max(frames.PAGE_HEAD.size + 4 * (self.max_characters - self.characters), frames.SMALL_FRAME)
+    def largest_page(self) -> int:
+        """The most bytes the next page may take: what is left of the text, at four bytes a character."""
+        return frames.PAGE_HEAD.size + 4 * (self.max_characters - self.characters)
 
     def take_page(self, content: bytes) -> PageFrame:
         """Return the page that a frame brings; raises `ChildDied` where it is not the one that had to come."""
@@ -102,11 +102,10 @@ class Reading:
         if marks & frames.OTHER_ENGINE:
             self.other_engine.append(number)
 
-    def take_document(self, content: bytes) -> tuple[Document, bool]:
-        """Return what the child says at the end, and whether it ends itself now; raises `ChildDied` on nonsense."""
-        told = _json_object(content)
+    def document(self, told: dict[str, Any]) -> Document:
+        """Return what is known at the end, of which title, engine and the like are as the child tells them."""
         metadata = told.get("metadata")
-        document = Document(
+        return Document(
             title=_line(told.get("title")),
             author=_line(told.get("author")),
             metadata=_lines(metadata) if isinstance(metadata, dict) else {},
@@ -114,7 +113,6 @@ class Reading:
             engine=self._engine(_line(told.get("engine")) or "unknown"),
             page_count=self.pages,
         )
-        return document, told.get("last") is True
 
     def _engine(self, told: str) -> str:
         if self.media_type != PDF:
@@ -133,7 +131,8 @@ class Reading:
         return [Warning(code, WARNINGS[code], pages) for code, holds, pages in found if holds]
 
 
-def _json_object(content: bytes) -> dict[str, Any]:
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return the object that a frame brings; raises `ChildDied` on nonsense."""
     if len(content) > frames.SMALL_FRAME:
         raise ChildDied
     try:

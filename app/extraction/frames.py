@@ -14,6 +14,7 @@ import struct
 from typing import Any
 
 READY, PAGE, DOCUMENT, FAILURE = b"R", b"P", b"D", b"F"
+KINDS = frozenset((READY, PAGE, DOCUMENT, FAILURE))
 
 HEADER = struct.Struct(">cI")  # kind, length of what follows
 PAGE_HEAD = struct.Struct(">IIIIB")  # number, total, characters, words, marks
@@ -36,8 +37,8 @@ def page_frame(number: int, total: int, text: str, marks: int = 0) -> bytes:
     return HEADER.pack(PAGE, len(head) + len(data)) + head + data
 
 
-def document_frame(document: dict[str, Any]) -> bytes:
-    return frame(DOCUMENT, json.dumps(document, ensure_ascii=False).encode("utf-8"))
+def json_frame(kind: bytes, content: dict[str, Any]) -> bytes:
+    return frame(kind, json.dumps(content, ensure_ascii=False).encode("utf-8"))
 
 
 def request_frame(request: dict[str, Any]) -> bytes:

@@ -157,7 +157,7 @@ class VisibleText:
 
     def _enter(self, tag: str) -> None:
         self._end_line()
-        self._apart |= tag in _APART
+        self._apart |= tag in _APART and not self._rows
         self._preformatted += tag == "pre"
         if tag == "tr" and len(self._rows) == _DEEPEST_ROW:
             self._deeper_rows += 1
@@ -168,7 +168,7 @@ class VisibleText:
 
     def _leave(self, tag: str) -> None:
         self._end_line()
-        self._apart |= tag in _APART
+        self._apart |= tag in _APART and not self._rows
         self._preformatted -= tag == "pre"
         if tag == "tr" and self._deeper_rows:
             self._deeper_rows -= 1
@@ -176,6 +176,8 @@ class VisibleText:
             self._end_row()
 
     def _end_line(self) -> None:
+        if not self._line:
+            return
         line, self._line = "".join(self._line), []
         if not self._preformatted:
             line = _BLANKS.sub(" ", line)

@@ -260,7 +260,11 @@ def note_properties(job: Extraction, package: Package) -> None:
     parts = [target for kind, target in relationships(package, "_rels/.rels", "") if kind == "core-properties"]
     if not parts or parts[0] not in package.names:
         return
-    values = {re.sub(r"^\{.*\}", "", str(child.tag)): clean_field(child.text) for child in parse(package, parts[0])}
+    try:
+        properties = parse(package, parts[0])
+    except ExtractionFailed:
+        return  # the text does not need them
+    values = {re.sub(r"^\{.*\}", "", str(child.tag)): clean_field(child.text) for child in properties}
     job.title, job.author = values.get("title"), values.get("creator")
     for key, name in _PROPERTIES.items():
         if value := values.get(key):

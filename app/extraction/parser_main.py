@@ -7,6 +7,7 @@ It may hang, crash or be taken over by what it reads: nothing it says is believe
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import resource
@@ -69,31 +70,40 @@ class Channel:
 
 def serve(channel: Channel, memory_bytes: int) -> None:
     """Answer requests until there are no more, or until the child should be replaced."""
-    files = 0
-    while (request := channel.receive()) is not None:
-        files += 1
-        renew_cpu_limit(request["seconds"])
-        try:
-            job = answer(channel, request)
-        except ExtractionFailed as error:
-            channel.send(failure(error.code))
-            continue
-        except MemoryError:
-            channel.send(failure("resource_limit"))
+    for files in itertools.count(1):
+        request = channel.receive()
+        if request is None:
             return
-        except OSError:
-            channel.send(failure("blob_missing"))
-            continue
-        except Exception:  # a library may raise anything on a damaged file; this is where an attempt ends
-            channel.send(failure("corrupt_document"))
-            continue
-        last = files >= MAX_FILES or peak_memory() > memory_bytes * MAX_MEMORY_SHARE
-        channel.send(document(job, last))
+        kind, told = attempt(channel, request)
+        last = (
+            files >= MAX_FILES
+            or peak_memory() > memory_bytes * MAX_MEMORY_SHARE
+            or told.get("code") == "resource_limit"
+        )
+        channel.send(frames.json_frame(kind, {**told, "last": last}))
         if last:
             return
 
 
-def answer(channel: Channel, request: dict[str, Any]) -> Extraction:
+def attempt(channel: Channel, request: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """Send the pages of a document; return kind and content of the frame that ends it."""
+    try:
+        renew_cpu_limit(request["seconds"])
+        return frames.DOCUMENT, properties(send_pages(channel, request))
+    except ExtractionFailed as error:
+        code = error.code
+    except MemoryError:
+        code = "resource_limit"
+    except FileNotFoundError:
+        code = "blob_missing"
+    except BrokenPipeError:
+        raise
+    except Exception:  # a library may raise anything on a damaged file; this is where an attempt ends
+        code = "corrupt_document"
+    return frames.FAILURE, {"code": code}
+
+
+def send_pages(channel: Channel, request: dict[str, Any]) -> Extraction:
     """Read the document that is asked for and send each page when it is read, the last one with what follows."""
     job = Extraction(
         path=Path(request["path"]),
@@ -113,21 +123,14 @@ def marks(page: Page) -> int:
     return frames.UNREADABLE * page.unreadable | frames.OTHER_ENGINE * page.other_engine
 
 
-def document(job: Extraction, last: bool) -> bytes:
-    return frames.document_frame(
-        {
-            "title": job.title,
-            "author": job.author,
-            "metadata": job.metadata,
-            "engine": job.engine,
-            "truncated": job.truncated,
-            "last": last,
-        }
-    )
-
-
-def failure(code: str) -> bytes:
-    return frames.frame(frames.FAILURE, code.encode("ascii"))
+def properties(job: Extraction) -> dict[str, Any]:
+    return {
+        "title": job.title,
+        "author": job.author,
+        "metadata": job.metadata,
+        "engine": job.engine,
+        "truncated": job.truncated,
+    }
 
 
 def peak_memory() -> int:

@@ -36,7 +36,7 @@ class PypdfDocument:
                 raise ExtractionFailed("encrypted_document")
             self._pages: Any = self._reader.pages
             self._length = len(self._pages)
-        except (MemoryError, ExtractionFailed, OSError):
+        except (MemoryError, ExtractionFailed, FileNotFoundError):
             raise
         except (FileNotDecryptedError, WrongPasswordError) as error:
             raise ExtractionFailed("encrypted_document") from error
