@@ -77,6 +77,7 @@ def _query(name: str, meaning: str, schema: dict[str, Any]) -> Parameter:
 
 
 JOB_ID = Parameter("jobId", "path", "The id that the upload was answered with.", _text())
+VERB = Parameter("verb", "path", "What to do with it.", _text(enum=["cancel", "retry"]))
 FILENAME = Parameter("filename", "path", "The file's name; its content tells the type.", _text())
 PRIORITY = _query("priority", "Default medium.", {"$ref": "#/components/schemas/Priority"})
 USER_ID = _query("userId", "A label, never an identity.", _text(maxLength=128))
@@ -306,18 +307,15 @@ PAGE_ROUTES = (
         errors=("not_found", "queue_unavailable"),
         is_page=True,
     ),
-    *(
-        Route(
-            "POST",
-            f"/jobs/{{jobId}}/{verb}",
-            summary,
-            {303: TO_PAGE},
-            "pages",
-            parameters=(JOB_ID,),
-            errors=STEERING_ERRORS,
-            is_page=True,
-        )
-        for verb, summary in (("cancel", "Stop a job, from its page"), ("retry", "Run a job again, from its page"))
+    Route(
+        "POST",
+        "/jobs/{jobId}/{verb}",
+        "Stop a job or run it again, from its page",
+        {303: TO_PAGE},
+        "pages",
+        parameters=(JOB_ID, VERB),
+        errors=STEERING_ERRORS,
+        is_page=True,
     ),
     Route("GET", "/admin", "The operator page", {200: PAGE, 303: TO_PAGE}, "pages", guard="admin", is_page=True),
     Route("GET", "/admin/login", "The login page", {200: PAGE}, "pages", errors=("not_configured",), is_page=True),

@@ -1,0 +1,173 @@
+import json
+import re
+from urllib.parse import quote
+
+import pytest
+
+from app.domain.job import Priority
+from app.web import openapi, schemas
+from app.web.api_routes import ROUTES
+from app.web.openapi import describe
+from tests.jobs_in_states import failed, pending, processing, retrying
+from tests.web.driving import done
+from tests.web.secrets import AS_ADMIN, SECRETS
+
+#: Addresses that are not ours to describe.
+NOT_DESCRIBED = ("static", "rq_dashboard.")
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update=SECRETS)
+
+
+@pytest.fixture
+def app(app):
+    if "openapi" not in app.blueprints:
+        openapi.register(app)
+    return app
+
+
+def as_described(rule):
+    """`/x/<path:file_name>` → `/x/{fileName}`."""
+
+    def camel(match):
+        first, *rest = match.group(1).split("_")
+        return "{" + first + "".join(part.capitalize() for part in rest) + "}"
+
+    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", camel, rule)
+
+
+def test_every_address_is_described_and_no_other(app):
+    existing = {
+        (method, as_described(rule.rule))
+        for rule in app.url_map.iter_rules()
+        if not rule.endpoint.startswith(NOT_DESCRIBED)
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    described = {(route.method, route.path) for route in ROUTES}
+    assert described - existing == set(), "described, but not there"
+    assert existing - described == set(), "there, but not described"
+    assert len(described) == len(ROUTES)
+
+
+def test_the_description_is_served(client):
+    answer = client.get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.get_json()["openapi"] == "3.1.0"
+
+
+def test_every_reference_leads_somewhere():
+    document = describe()
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= document["components"]["schemas"].keys()
+
+
+def test_every_operation_has_answers_and_a_name_of_its_own():
+    operations = [operation for path in describe()["paths"].values() for operation in path.values()]
+    assert all(operation["responses"] and operation["summary"] for operation in operations)
+    assert all("description" in answer for operation in operations for answer in operation["responses"].values())
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+
+
+def test_every_parameter_of_a_path_is_described():
+    for path, operations in describe()["paths"].items():
+        for operation in operations.values():
+            named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
+
+
+def test_guarded_operations_say_how_they_are_opened():
+    paths = describe()["paths"]
+    assert paths["/api/admin/queue"]["post"]["security"] == [{"admin": []}, {"session": []}]
+    assert paths["/api/cron/process-jobs"]["get"]["security"] == [{"cron": []}]
+    assert "security" not in paths["/api/ingest/start"]["post"]
+    assert "401" in paths["/metrics"]["get"]["responses"]
+
+
+def test_the_members_are_camel_case():
+    for name, schema in describe()["components"]["schemas"].items():
+        assert not [member for member in schema.get("properties", {}) if "_" in member], name
+
+
+# ---- real answers are what the models say ------------------------------------------------------------------------
+
+
+def jobs_in_every_state(services):
+    yield pending(services, user_id="ada")
+    yield processing(services, priority=Priority.URGENT)
+    yield retrying(services, priority=Priority.HIGH)
+    yield failed(services, priority=Priority.LOW)
+    yield done(services, "first page", "second page")
+
+
+def test_status_documents_of_every_state(client, services):
+    seen = set()
+    for job in list(jobs_in_every_state(services)):
+        answer = client.get(f"/api/ingest/status/{job.id}")
+        assert answer.status_code == 200
+        seen.add(schemas.Status.model_validate(answer.get_json()).status)
+    assert len(seen) == 5
+
+
+def test_the_document_of_a_job_that_is_not_there(client):
+    answer = client.get(f"/api/ingest/status/job_{'a' * 24}")
+    assert answer.status_code == 404
+    schemas.Gone.model_validate(answer.get_json())
+
+
+def test_the_whole_result(client, services):
+    job = done(services, "first page", "second page")
+    result = schemas.Result.model_validate(client.get(f"/api/ingest/result/{job.id}").get_json())
+    assert [page.text for page in result.pages] == ["first page", "second page"]
+
+
+def test_an_accepted_upload(client):
+    answer = client.put("/api/ingest/start/a.txt", data=b"plain words")
+    assert answer.status_code == 202
+    schemas.Accepted.model_validate(answer.get_json())
+
+
+def test_what_steering_a_job_answers(client, services):
+    job = pending(services)
+    for path in (f"/api/ingest/cancel/{job.id}", f"/api/ingest/retry/{job.id}"):
+        schemas.Status.model_validate(client.post(path).get_json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/nowhere"), ("POST", "/api/ingest/start"), ("GET", "/api/admin/queue"), ("PATCH", "/healthz")),
+        *(("GET", "/api/ingest/result/x"), ("GET", "/api/ingest/events"), ("POST", "/api/ingest/cancel/x")),
+        ("GET", "/api/ingest/events/" + quote("\0")),
+    ],
+)
+def test_problems(client, method, path):
+    answer = client.open(path, method=method)
+    assert answer.content_type == "application/problem+json"
+    schemas.Problem.model_validate(answer.get_json())
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/ingest/jobs?limit=x", "/api/ingest/jobs?cursor=x"])
+def test_problems_for_the_admin(client, path):
+    problem = schemas.Problem.model_validate(client.get(path, headers=AS_ADMIN).get_json())
+    assert problem.status in (404, 422)
+
+
+def test_the_statuses_that_were_seen_are_described(client, services):
+    """A sample of answers, each looked up in the description by its address and status."""
+    waiting = pending(services)
+    asked = [
+        ("GET", "/api/ingest/status/{jobId}", f"/api/ingest/status/{waiting.id}?wait=x"),
+        ("GET", "/api/ingest/result/{jobId}", f"/api/ingest/result/{waiting.id}"),
+        ("GET", "/api/ingest/result/{jobId}", f"/api/ingest/result/{failed(services, priority=Priority.LOW).id}"),
+        ("POST", "/api/ingest/retry/{jobId}", f"/api/ingest/retry/{done(services, priority=Priority.HIGH).id}"),
+        ("GET", "/api/admin/queue", "/api/admin/queue"),
+        ("GET", "/api/cron/process-jobs", "/api/cron/process-jobs"),
+        ("POST", "/api/ingest/start", "/api/ingest/start"),
+        ("GET", "/admin", "/admin"),
+    ]
+    for method, described, path in asked:
+        answer = client.open(path, method=method)
+        assert str(answer.status_code) in describe()["paths"][described][method.lower()]["responses"], path
