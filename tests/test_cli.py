@@ -23,7 +23,7 @@ def document(status: str, **more: Any) -> dict[str, Any]:
     return {"success": True, "jobId": JOB, "status": status, "progress": {"percentage": 50}, **more}
 
 
-DONE = document("completed", result={"pages": 3, "words": 40, "textUrl": "/api/ingest/result/job_abc?format=text"})
+DONE = document("completed", result={"pages": 1, "words": 40, "textUrl": "/api/ingest/result/job_abc?format=text"})
 FAILED = document(
     "failed", error={"code": "corrupt_document", "message": "It is damaged.", "suggestion": "Save it again."}
 )
@@ -102,7 +102,7 @@ def run(*arguments: str | Path) -> Result:
 def test_a_file_is_sent_as_it_is_and_its_result_named(scripted: type[Scripted], url: str, file: Path) -> None:
     said = run("submit", file, "--url", url, "--priority", "high", "--user", "me & you")
     assert said.exit_code == 0
-    assert said.stdout == f"done    {file}: 3 pages, 40 words, {url}/api/ingest/result/job_abc?format=text\n"
+    assert said.stdout == f"done    {file}: 1 page, 40 words, {url}/api/ingest/result/job_abc?format=text\n"
     target = "/api/ingest/start/notes%20%26%20more.txt?priority=high&userId=me+%26+you"
     assert scripted.uploads == [(target, b"some text")]
 
@@ -110,7 +110,7 @@ def test_a_file_is_sent_as_it_is_and_its_result_named(scripted: type[Scripted], 
 def test_a_script_gets_one_line_of_json_per_file(url: str, file: Path) -> None:
     said = run("submit", file, file, "--url", url, "--json")
     assert said.exit_code == 0
-    assert [json.loads(line) for line in said.stdout.splitlines()] == [{"file": str(file), **DONE}] * 2
+    assert [json.loads(line) for line in said.stdout.splitlines()] == [{"path": str(file), **DONE}] * 2
 
 
 def test_a_file_that_cannot_be_read_is_status_1(scripted: type[Scripted], url: str, file: Path) -> None:

@@ -66,7 +66,7 @@ def _reported(submission: Submission, path: Path, *, as_json: bool) -> int:
     task = submission.progress.add_task("waiting", file=_short(path.name), total=100)
     end, status = _end(submission, path, task)
     submission.progress.update(task, visible=False)
-    line = json.dumps({"file": str(path), **end}) if as_json else _line(path, end, submission.instance.url)
+    line = json.dumps({"path": str(path), **end}) if as_json else _line(path, end, submission.instance.url)
     submission.progress.console.print(line, markup=False, soft_wrap=True)
     return status
 
@@ -106,10 +106,14 @@ def _phase(document: Document) -> str:
 def _line(path: Path, end: Document, url: str) -> str:
     if end.get("status") == "completed":
         result = end.get("result") or {}
-        counts = f"{result.get('pages', 0)} pages, {result.get('words', 0)} words"
+        counts = ", ".join(_counted(result.get(noun, 0), noun) for noun in ("pages", "words"))
         return f"done    {path}: {counts}, {url}{result.get('textUrl', '')}"
     error = end.get("error") or {}
     return f"failed  {path}: {error.get('message', '')} {error.get('suggestion', '')}".rstrip()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun.removesuffix('s') if number == 1 else noun}"
 
 
 def _short(name: str, width: int = 32) -> str:
