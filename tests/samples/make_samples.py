@@ -93,8 +93,9 @@ def bomb_pdf() -> bytes:
         {
             1: b"<</Type/Catalog/Pages 2 0 R>>",
             2: b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-            3: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R>>",
+            3: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
             4: stream(packed, b"/Filter/FlateDecode"),
+            5: b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
         }
     )
 
