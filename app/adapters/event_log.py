@@ -191,7 +191,7 @@ class EventLog:
             self._stop.wait(pause)
 
     def _listen_once(self) -> None:
-        pubsub: Any = self._redis.pubsub()  # type: ignore[no-untyped-call]
+        pubsub: Any = self._redis.pubsub()
         try:
             pubsub.subscribe(CHANNEL)
             heard, asked = time.monotonic(), False
@@ -213,7 +213,7 @@ class EventLog:
     def _hear(self, message: dict[str, Any]) -> None:
         if message["type"] == "subscribe":
             # also after a reconnect that the client library made by itself: what rang in between was missed
-            self.is_listening = True
             self.notify_all()
+            self.is_listening = True
         elif message["type"] == "message":
             self.notify(message["data"].decode("ascii", "replace"))

@@ -155,7 +155,8 @@ class ClientView:
         yield f"retry:{RECONNECT_MS}\n\n"
         with self._log.watch(self._followed) as watcher:
             to_tell = set(self._followed)
-            beat = moves = time.monotonic()
+            beat = time.monotonic()
+            moves = beat + MOVES_EVERY
             while not stop.is_set():
                 try:
                     for frame in self._news(to_tell):
@@ -256,7 +257,7 @@ def _place(waiting: Waits) -> tuple[str, int]:
 def _frame(name: str, document: dict[str, Any], event_id: str | None = None) -> str:
     # escaped to ASCII, so that nothing in it can end the line
     data = json.dumps(document, separators=(",", ":"))
-    return str(Message(data, type=name, id=event_id))  # type: ignore[no-untyped-call]
+    return str(Message(data, type=name, id=event_id))
 
 
 def _written(version: int) -> str:

@@ -14,7 +14,6 @@ from app.ingestion.submit import Intake
 from app.web.bodies import FIELDS, OnFile, Upload, read_multipart, read_raw
 from app.web.context import services
 from app.web.gate import Place, gate
-from app.web.request_body import RequestBody
 
 LONGEST_USER_ID = 128
 _KEY_FORM = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
@@ -63,17 +62,16 @@ def _received(read: Read) -> Job:
 
 
 def _entered() -> tuple[Place, Intake]:
-    """Whoever is refused at the door is read from for a moment, so that it gets to see why."""
-    with RequestBody(request.environ, limit=0):
-        key = idempotency_key()
-        place = gate().uploads.take()
-        if place is None:
-            raise QueueUnavailable("overloaded", retry_after=5)
-        try:
-            return place, Intake(services(), idempotency_key=key)
-        except BaseException:
-            place.release()
-            raise
+    """A place and the key, before a byte is read; refused at the door is whoever gets neither."""
+    key = idempotency_key()
+    place = gate().uploads.take()
+    if place is None:
+        raise QueueUnavailable("overloaded", retry_after=5)
+    try:
+        return place, Intake(services(), idempotency_key=key)
+    except BaseException:
+        place.release()
+        raise
 
 
 def idempotency_key() -> str | None:

@@ -7,7 +7,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -49,8 +48,8 @@ def result(job_id: str) -> Response:
         reader.close()
         raise
     if download:
-        name = job.file.name.rpartition(".")[0] or job.file.name
-        response.headers["Content-Disposition"] = _attachment(name + FORMATS[form][1])
+        stem = job.file.name.rpartition(".")[0] or job.file.name
+        response.headers["Content-Disposition"] = _attachment(stem, FORMATS[form][1])
     response.vary.add("Accept")
     return response
 
@@ -68,11 +67,17 @@ def open_result(job: Job) -> ResultReader:
 def streamed(body: Iterator[bytes], reader: ResultReader, *, content_type: str) -> Response:
     """The first piece is read at once, so that a result that cannot be read is still answered as an error."""
     first = next(body, b"")
-    response = Response(chain((first,), body), content_type=content_type)
+    response = Response(_closing(reader, first, body), content_type=content_type)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.call_on_close(reader.close)
     return response
+
+
+def _closing(reader: ResultReader, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    with reader:
+        yield first
+        yield from rest
 
 
 def job_problem(job: Job, *, status: int) -> Response:
@@ -167,9 +172,9 @@ def _markdown(reader: ResultReader, job: Job) -> Iterator[bytes]:
         yield f"{heading}{page.text.rstrip()}\n{chr(10) if several else ''}".encode("utf-8", "replace")
 
 
-def _attachment(name: str) -> str:
+def _attachment(stem: str, ending: str) -> str:
     """RFC 6266: the name in ASCII for all, and as it is for those who understand (RFC 8187)."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^\w .,()+=@-]", "_", plain).strip() or "result"
-    exact = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
-    return f'attachment; filename="{plain}"{exact}'
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^\w .,()+=@-]", "_", plain).strip(" .") or "result"
+    exact = "" if plain == stem else f"; filename*=UTF-8''{quote(stem + ending, safe='')}"
+    return f'attachment; filename="{plain}{ending}"{exact}'

@@ -9,7 +9,21 @@ from flask import Flask
 from app.adapters.event_log import EventLog
 from app.ingestion.rescue import SweepThread
 from app.services import Services
-from app.web import admin, auth, cron, dashboard, events, health, ingest, metrics, pages, problems, results, security
+from app.web import (
+    admin,
+    auth,
+    cron,
+    dashboard,
+    events,
+    health,
+    ingest,
+    metrics,
+    openapi,
+    pages,
+    problems,
+    results,
+    security,
+)
 from app.web.gate import Gate
 
 
@@ -23,7 +37,7 @@ def wire(app: Flask, services: Services) -> None:
     app.extensions["ingest_start"] = Background(services, log, stop).start
     problems.register(app)
     security.register(app, services.settings)
-    for part in (auth, admin, cron, health, metrics, dashboard):
+    for part in (auth, admin, cron, health, metrics, openapi, dashboard):
         part.register(app)
     for part in (ingest, events, results, pages):
         app.register_blueprint(part.blueprint)
