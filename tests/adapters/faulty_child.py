@@ -96,7 +96,7 @@ FAULTS = {
     "short page": lambda: answer(frames.frame(frames.PAGE, b"\0")),
     "no object": lambda: answer(frames.frame(frames.DOCUMENT, b"[]")),
     "unknown failure": lambda: answer(frames.json_frame(frames.FAILURE, {"code": "nonsense"})),
-    "two documents": lambda: answer(frames.json_frame(frames.DOCUMENT, {"title": 7, "metadata": [1], "engine": "x"})),
+    "two documents": lambda: answer(2 * frames.json_frame(frames.DOCUMENT, {"title": 7, "metadata": [1]})),
     "print": lambda: (print("into the pipe?", flush=True), os.write(1, b"into the pipe?")),
     "write": lambda: Path("/tmp/parser-child-must-not-write").write_text("x"),
     "eat memory": eat_memory,
