@@ -1,7 +1,7 @@
 """Live events of jobs, as server-sent events: /api/ingest/events. Framed by flask-sse, read from the event log.
 
 An id stands for everything a client has seen of its list: `<checksum of the list>.<version>-<version>-…`, in base 36,
-`0` for a job it was not told of yet and `x` for one that is gone. So a reconnect goes on in each job where it was.
+`0` for a job it was not told of yet and `X` (no digit: those are lower case) for one that is gone. So a reconnect goes on in each job where it was.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OUTAGE_PAUSE = 1.0
 
 _UNSENT, _GONE = 0, -1
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ID_FORM = re.compile(r"([0-9a-f]{12})\.((?:x|[0-9a-z]{1,9})(?:-(?:x|[0-9a-z]{1,9}))*)", re.ASCII)
+_ID_FORM = re.compile(r"([0-9a-f]{12})\.((?:X|[0-9a-z]{1,9})(?:-(?:X|[0-9a-z]{1,9}))*)", re.ASCII)
 _OUTAGES = (QueueUnavailable, StorageUnavailable, StorageFailed)
 
 
@@ -146,7 +146,7 @@ class ClientView:
         versions = form[2].split("-")
         if len(versions) == len(self._followed):
             for job, version in zip(self._followed.values(), versions, strict=True):
-                job.seen = _GONE if version == "x" else int(version, 36)
+                job.seen = _GONE if version == "X" else int(version, 36)
 
     # ---- the stream -----------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ def _frame(name: str, document: dict[str, Any], event_id: str | None = None) -> 
 
 def _written(version: int) -> str:
     if version == _GONE:
-        return "x"
+        return "X"
     digits = ""
     while version or not digits:
         version, digit = divmod(version, 36)

@@ -162,7 +162,7 @@ def test_an_id_that_is_not_ours_counts_as_none(client: FlaskClient, services: Se
     assert [event.version for event in stream(client, f"/{job.id}", last_id)] == [job.version]
 
 
-@pytest.mark.parametrize("version", ["zz", "zzzzzzzzz", "x", "0", "1-1"])
+@pytest.mark.parametrize("version", ["zz", "zzzzzzzzz", "X", "0", "1-1"])
 def test_an_id_from_the_future_or_of_another_shape_counts_as_none(
     client: FlaskClient, services: Services, version: str
 ):
