@@ -9,6 +9,11 @@ function randomKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// A store that came back a second older counts its versions anew; then the time tells.
+function isNewer(document, known) {
+  return document.version > known.version || document.timestamps.updatedAt > known.timestamps.updatedAt;
+}
+
 /**
  * phase: "queued" | "sending" | "unsent" (may be sent again) | "refused" (never as it is) | "job" (the service has it) | "gone".
  * A job's own state is `document.status`.
@@ -83,8 +88,8 @@ export class Item {
   /** Takes a status document in if it is newer than what is shown; says whether it was. */
   take(document, now) {
     const known = this.document;
-    if (this.phase !== "job" || !(document?.version >= (known?.version ?? 0))) return false;
-    if (known && document.version === known.version) return this.takeWaiting(document.waiting);
+    if (this.phase !== "job" || !document) return false;
+    if (known && !isNewer(document, known)) return document.version === known.version && this.takeWaiting(document.waiting);
     const newRun = known && FINAL.has(known.status) && !FINAL.has(document.status);
     const mark = document.status === "completed" ? 1 : (document.progress?.percentage ?? 0) / 100;
     this.read = Math.min(1, newRun ? mark : Math.max(this.read, mark));

@@ -37,7 +37,7 @@ function lineOf(item, now) {
     case "failed": return [item.document.attempt > 1 ? `Failed after ${plural(item.document.attempt, "attempt")}` : "Failed", ""];
     case "completed": return [resultWords(item.document.result ?? {}), ""];
     case "processing": return processingWords(item, now);
-    default: return [item.document ? waitingWords(item.document, now) : "Asking how it stands", ""];
+    default: return [item.document ? waitingWords(item.document, now) : item.file ? "In line" : "Asking how it stands", ""];
   }
 }
 

@@ -31,6 +31,8 @@ def test_the_printed_link_logs_in_once_and_leaves_no_code_behind(context: Browse
     assert "code" not in page.url
     page.goto("/admin")
     page.get_by_role("button", name="Log out").click()
+    page.goto("/admin")
+    expect(page.get_by_label("Admin token")).to_be_visible()
     page.goto(service.login_link)
     expect(page.get_by_role("alert")).to_be_visible()
 
