@@ -1,7 +1,8 @@
 """Live events of jobs, as server-sent events: /api/ingest/events. Framed by flask-sse, read from the event log.
 
 An id stands for everything a client has seen of its list: `<checksum of the list>.<version>-<version>-…`, in base 36,
-`0` for a job it was not told of yet and `X` (no digit: those are lower case) for one that is gone. So a reconnect goes on in each job where it was.
+`0` for a job it was not told of yet and `X` (no digit: those are lower case) for one that is gone. So a reconnect
+goes on in each job where it was.
 """
 
 from __future__ import annotations

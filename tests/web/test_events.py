@@ -154,6 +154,18 @@ def test_a_new_run_after_the_final_state_is_told(client: FlaskClient, services: 
     assert [event.data["status"] for event in told] == ["pending", "failed"]
 
 
+def test_each_version_is_told_apart_from_each_other_in_an_id(client: FlaskClient, services: Services):
+    job = claim(services, accept(services))
+    for number in range(1, 80):
+        job = progress(services, job, number, total=100)
+    job = complete(services, job, "words")
+    checksum = stream(client, f"/{job.id}")[0].id.split(".")[0]
+    told = stream(client, f"/{job.id}", f"{checksum}.1")
+    assert len({event.id for event in told}) == len(told) == job.version - 1
+    for event in told[:-1]:
+        assert stream(client, f"/{job.id}", event.id)[0].version == event.version + 1
+
+
 @pytest.mark.parametrize(
     "last_id", ["nonsense", "-1", "1e30", "9" * 20, "x" * 3000, "\xe4", "000000000000.1", ".", "x"]
 )
