@@ -1,12 +1,8 @@
-"""Questions about many jobs at once: how many, which, how fast. Reads only; the job store writes what is read here.
-
-Nothing here reads all records: counts come from the sizes of the sorted sets, lists go through them in slices.
-"""
+"""Which jobs there are: pages of a list, and all that match a filter. Reads only, in slices, never all records at once."""
 
 from __future__ import annotations
 
 import base64
-import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +13,7 @@ import redis
 from app.adapters.job_store import JobStore
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.ids import is_job_id
-from app.domain.job import PRIORITIES, Job, JobStatus, Priority
+from app.domain.job import Job, JobStatus, Priority
 from app.errors import ValidationFailed
 
 #: How many records are fetched at once.
@@ -26,11 +22,6 @@ SLICE = 200
 MOST_LOOKED_AT = 4_000
 #: A status with at most that many jobs is listed from its own set, so that few failed among a million are found at once.
 SMALL_SET = 5_000
-#: How many of the waiting are asked how long they have waited.
-OLDEST_ASKED = 5
-HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
-
 _SETS = {
     JobStatus.PENDING: "pending",
     JobStatus.PROCESSING: "leases",
@@ -69,46 +60,6 @@ class JobFilter:
         return _SETS[self.status] if self.status else "jobs"
 
 
-@dataclass(frozen=True)
-class Counts:
-    total: int
-    pending: int
-    processing: int
-    retrying: int
-    completed: int
-    failed: int
-    cancelled: int
-    last_processed_at: int | None
-
-
-@dataclass(frozen=True)
-class Depth:
-    """Of one priority: how many wait, and since when (ms) the longest of those at the front has waited."""
-
-    waiting: int
-    oldest_since: int | None
-    paused: bool
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """In seconds; None where nothing was measured yet."""
-
-    p50: float | None
-    p95: float | None
-
-
-@dataclass(frozen=True)
-class Performance:
-    """Jobs ended in the last minute; share of failed ones (cancelled left out) among those ended in the last hour;
-    how long the last 500 ran, and how long they had waited before their first attempt."""
-
-    jobs_per_minute: int
-    error_rate: float
-    run_seconds: Quantiles
-    wait_seconds: Quantiles
-
-
 #: A place in the list, newest first: creation (ms) and id of the last job that was looked at.
 Position = tuple[int, str]
 
@@ -119,86 +70,6 @@ class JobIndex:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
-    def counts(self) -> Counts:
-        """At one moment, so that they add up."""
-        places = ("jobs", "pending", "leases", "retrying", "ended:completed", "ended:failed", "ended:cancelled")
-        with translated():
-            pipe = self._redis.pipeline(transaction=True)
-            for place in places:
-                pipe.zcard(f"{PREFIX}{place}")
-            pipe.lindex(f"{PREFIX}recent", 0)
-            total, pending, processing, retrying, completed, failed, cancelled, last = pipe.execute()
-        return Counts(
-            total=total,
-            pending=pending,
-            processing=processing,
-            retrying=retrying,
-            completed=completed,
-            failed=failed,
-            cancelled=cancelled,
-            last_processed_at=int(json.loads(last)[0]) if last else None,
-        )
-
-    def depths(self) -> dict[Priority, Depth]:
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for priority in PRIORITIES:
-                pipe.zcard(f"{PREFIX}waiting:{priority.value}")
-                pipe.zrange(f"{PREFIX}waiting:{priority.value}", 0, OLDEST_ASKED - 1)
-                pipe.sismember(f"{PREFIX}paused", priority.value)
-            rows = pipe.execute()
-        front = {priority: rows[3 * n + 1] for n, priority in enumerate(PRIORITIES)}
-        since = self._waiting_since([job_id for ids in front.values() for job_id in ids])
-        return {
-            priority: Depth(
-                rows[3 * n], min((since[i] for i in front[priority] if i in since), default=None), bool(rows[3 * n + 2])
-            )
-            for n, priority in enumerate(PRIORITIES)
-        }
-
-    def _waiting_since(self, ids: Sequence[bytes]) -> dict[bytes, int]:
-        """A job that was given back or retried keeps its place by creation; it has waited since then only."""
-        jobs = zip(ids, self._records([job_id.decode() for job_id in ids]), strict=True)
-        return {job_id: job.due_at or job.updated_at for job_id, job in jobs if job}
-
-    def performance(self, now: int) -> Performance:
-        """`now` in ms."""
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for since in (now - MINUTE_MS, now - HOUR_MS):
-                for status in ("completed", "failed", "cancelled"):
-                    pipe.zcount(f"{PREFIX}ended:{status}", since, "+inf")
-            pipe.lrange(f"{PREFIX}recent", 0, -1)
-            completed_now, failed_now, _, completed, failed, cancelled, recent = pipe.execute()
-        rows = [json.loads(row) for row in recent]
-        errors = max(0, failed - cancelled)
-        return Performance(
-            jobs_per_minute=completed_now + failed_now,
-            error_rate=round(errors / (completed + errors), 4) if completed + errors else 0.0,
-            run_seconds=_quantiles([row[2] for row in rows]),
-            wait_seconds=_quantiles([row[3] for row in rows if row[3] >= 0]),
-        )
-
-    def count_ended_before(self, when: int) -> int:
-        """How many jobs ended at that time (ms) or earlier."""
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for status in ("completed", "failed"):
-                pipe.zcount(f"{PREFIX}ended:{status}", "-inf", when)
-            return sum(pipe.execute())
-
-    def failures_by_code(self, limit: int = 1_000) -> dict[str, int]:
-        """Of the jobs that failed last, at most `limit` of them."""
-        with translated():
-            ids: Any = self._redis.zrange(f"{PREFIX}ended:failed", 0, limit - 1, desc=True)
-        counts: dict[str, int] = {}
-        for job in self._records([job_id.decode() for job_id in ids]):
-            if job and job.failure:
-                counts[job.failure.code] = counts.get(job.failure.code, 0) + 1
-        return counts
-
-    # ---- lists ----------------------------------------------------------------------------------------------
-
     def page(self, wanted: JobFilter, *, limit: int = 50, cursor: str | None = None) -> tuple[list[Job], str | None]:
         """A page, newest first by creation, and the cursor of the next one; None at the end.
 
@@ -208,7 +79,7 @@ class JobIndex:
         found: list[Job] = []
         looked_at = 0
         for rows in self._slices(wanted, _position(cursor) if cursor is not None else None):
-            for position, job in zip(rows, self._records([job_id for _, job_id in rows]), strict=True):
+            for position, job in zip(rows, records(self._redis, [job_id for _, job_id in rows]), strict=True):
                 if job and wanted.matches(job):
                     found.append(job)
                     if len(found) == limit:
@@ -225,7 +96,7 @@ class JobIndex:
     def each(self, wanted: JobFilter) -> Iterator[Job]:
         """All that match, newest first."""
         for rows in self._slices(wanted, None):
-            yield from (job for job in self._records([i for _, i in rows]) if job and wanted.matches(job))
+            yield from (job for job in records(self._redis, [i for _, i in rows]) if job and wanted.matches(job))
 
     def _slices(self, wanted: JobFilter, after: Position | None) -> Iterator[list[Position]]:
         place = wanted.place
@@ -263,28 +134,22 @@ class JobIndex:
                 return kept
             offset += SLICE
 
-    def _records(self, ids: Sequence[str]) -> list[Job | None]:
-        jobs: list[Job | None] = []
-        for start in range(0, len(ids), SLICE):
-            with translated():
-                pipe = self._redis.pipeline(transaction=False)
-                for job_id in ids[start : start + SLICE]:
-                    pipe.hget(f"{PREFIX}job:{job_id}", "record")
-                records = pipe.execute()
-            jobs += [JobStore.load(record) if record else None for record in records]
-        return jobs
+
+def records(client: redis.Redis, ids: Sequence[str]) -> list[Job | None]:
+    """In the order asked for; None where there is no such job."""
+    jobs: list[Job | None] = []
+    for start in range(0, len(ids), SLICE):
+        with translated():
+            pipe = client.pipeline(transaction=False)
+            for job_id in ids[start : start + SLICE]:
+                pipe.hget(f"{PREFIX}job:{job_id}", "record")
+            found = pipe.execute()
+        jobs += [JobStore.load(record) if record else None for record in found]
+    return jobs
 
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
-
-
-def _quantiles(milliseconds: Sequence[float]) -> Quantiles:
-    if not milliseconds:
-        return Quantiles(None, None)
-    ordered = sorted(milliseconds)
-    at = [ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95)]
-    return Quantiles(*(round(value / 1000, 3) for value in at))
 
 
 def _cursor(position: Position) -> str:

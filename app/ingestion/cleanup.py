@@ -5,6 +5,7 @@ A live job is never touched, however old: the record itself refuses (`only_final
 
 from __future__ import annotations
 
+from app.adapters.queue_numbers import QueueNumbers
 from app.errors import RequestRefused
 from app.ingestion.bulk import SHOWN_IDS, Outcome
 from app.ingestion.cancel import delete
@@ -26,7 +27,9 @@ def cleanup(services: Services, *, days_old: int, dry_run: bool) -> Outcome:
     """Removes the jobs that ended more than `days_old` days ago, with their results, or says how many there are."""
     before = services.jobs.now() - days_old * DAY_MS
     if dry_run:
-        return Outcome(services.index.count_ended_before(before), services.jobs.ended_before(before, SHOWN_IDS))
+        return Outcome(
+            QueueNumbers(services.redis).count_ended_before(before), services.jobs.ended_before(before, SHOWN_IDS)
+        )
     removed: list[str] = []
     while len(removed) < MOST_AT_ONCE:
         found = services.jobs.ended_before(before, SLICE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.adapters.job_index import Counts, Depth, Performance
+from app.adapters.queue_numbers import Counts, Depth, Performance, QueueNumbers
 from app.adapters.redis_client import PREFIX, translated
 from app.adapters.redis_memory import RedisMemory, redis_memory
 from app.adapters.worker_registry import WorkerInfo
@@ -55,12 +55,12 @@ class Statistics:
 
 def queue_statistics(services: Services) -> Statistics:
     """Raises QueueUnavailable when Redis does not answer."""
-    now = services.jobs.now()
+    now, numbers = services.jobs.now(), QueueNumbers(services.redis)
     return Statistics(
         now=now,
-        counts=services.index.counts(),
-        depths=services.index.depths(),
-        performance=services.index.performance(now),
+        counts=numbers.counts(),
+        depths=numbers.depths(),
+        performance=numbers.performance(now),
         workers=services.workers.alive(),
         system=_system(services),
         batch=_batch(services),

@@ -87,7 +87,7 @@ def _hold(command: schemas.Hold, at: Services) -> Outcome:
     """Counted are the jobs that wait there now."""
     if not command.dry_run:
         (at.jobs.pause if command.action == "pause" else at.jobs.resume)(command.priority)
-    return Outcome(affected=at.index.depths()[command.priority].waiting)
+    return Outcome(affected=at.line.depths()[command.priority])
 
 
 def register(app: Flask) -> None:

@@ -8,10 +8,10 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import rq_dashboard.web as dashboard
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 from rq import Worker
 from rq.exceptions import NoSuchJobError
@@ -22,6 +22,7 @@ from werkzeug.routing import RequestRedirect
 
 from app.adapters.job_queues import Delivery, DeliveryQueue
 from app.adapters.redis_client import translated
+from app.domain.ids import is_job_id
 from app.domain.job import Priority
 from app.errors import RequestRefused
 from app.web.auth import to_login
@@ -30,7 +31,9 @@ from app.web.context import services
 PREFIX = "/admin/rq"
 NAME = "rq_dashboard"
 #: Its views that only read; all others answer as if they were not there.
-READING = ("queues_overview", "workers_overview", "jobs_overview", "job_view", "list_queues", "list_jobs")
+READING = ("queues_overview", "workers_overview", "jobs_overview", "list_queues", "list_jobs")
+#: Read too, by views of ours.
+OURS = ("list_workers", "job_info", "job_view")
 FILES = ("favicon", "static")
 REGISTRIES = ("queued", "failed", "deferred", "started", "finished", "scheduled", "canceled")
 _NAME_FORM = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -57,6 +60,7 @@ def register(app: Flask) -> None:
         app.view_functions[f"{NAME}.{name}"] = _reading(app.view_functions[f"{NAME}.{name}"])
     app.view_functions[f"{NAME}.list_workers"] = _reading(_list_workers)
     app.view_functions[f"{NAME}.job_info"] = _reading(_job_info)
+    app.view_functions[f"{NAME}.job_view"] = _reading(_job_view)
     app.before_request(_guard)
     app.after_request(_with_nonce)
 
@@ -86,7 +90,7 @@ def _is_readable() -> bool:
     arguments = request.view_args or {}
     if name == "jobs_overview" and arguments.get("queue_name") is None:
         arguments["queue_name"] = Priority.MEDIUM.value
-    return name in (*READING, "list_workers", "job_info") and all(_is_sane(*item) for item in arguments.items())
+    return name in (*READING, *OURS) and all(_is_sane(*item) for item in arguments.items())
 
 
 def _is_sane(name: str, value: object) -> bool:
@@ -139,24 +143,37 @@ def _date(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
+def _job_view(instance_number: int, job_id: str) -> ResponseReturnValue:
+    """A delivery is gone once it was taken: then the page of our own job is shown."""
+    if Delivery.exists(job_id, connection=services().redis):
+        return cast(ResponseReturnValue, dashboard.job_view(instance_number, job_id))  # type: ignore[no-untyped-call]
+    own_id = job_id.partition("-")[0]
+    if not is_job_id(own_id):
+        raise RequestRefused("not_found")
+    return redirect(f"/jobs/{own_id}", 303)
+
+
 def _list_workers(instance_number: int) -> ResponseReturnValue:
-    """Its own view reads the job in hand as pickle, and fails whenever a worker is busy."""
+    """Its own view fails whenever a worker is busy; and what a worker has in hand our own registry knows."""
     workers = Worker.all(
         connection=services().redis, job_class=Delivery, queue_class=DeliveryQueue, serializer=JSONSerializer
     )
-    rows = sorted((_worker(worker) for worker in workers), key=lambda row: (row["state"], row["name"]))
-    return jsonify(workers=rows)
+    in_hand = {worker.name: worker.job_id for worker in services().workers.alive()}
+    rows = [_worker(worker, in_hand.get(worker.name)) for worker in workers]
+    return jsonify(workers=sorted(rows, key=lambda row: (row["state"], row["name"])))
 
 
-def _worker(worker: Any) -> dict[str, Any]:
+def _worker(worker: Any, job_id: str | None) -> dict[str, Any]:
+    heartbeat = _date(worker.last_heartbeat)
+    job = {"job_id": job_id, "description": "ingest", "created_at": heartbeat, "call_string": job_id}
     return {
         "name": worker.name,
         "pid": worker.pid,
         "queues": [queue.name for queue in worker.queues],
-        "state": str(worker.get_state() or ""),
-        "current_job": _job_in_hand(worker),
-        "last_heartbeat": worker.last_heartbeat,
-        "birth_date": worker.birth_date,
+        "state": "busy" if job_id else str(worker.get_state() or ""),
+        "current_job": job if job_id else "idle",
+        "last_heartbeat": heartbeat,
+        "birth_date": _date(worker.birth_date),
         "successful_job_count": worker.successful_job_count,
         "failed_job_count": worker.failed_job_count,
         "total_working_time": worker.total_working_time,
@@ -165,17 +182,10 @@ def _worker(worker: Any) -> dict[str, Any]:
     }
 
 
-def _job_in_hand(worker: Any) -> Any:
-    try:
-        job = worker.get_current_job()
-    except NoSuchJobError:  # ended while we looked
-        job = None
-    return dashboard.serialize_current_job(job)  # type: ignore[no-untyped-call]
-
-
 def _with_nonce(response: Response) -> Response:
     nonce = g.get("dashboard_nonce")
     if nonce and response.mimetype == "text/html" and response.status_code == 200 and not response.direct_passthrough:
         page = response.get_data(as_text=True)
-        response.set_data(page.replace("<script", f'<script nonce="{nonce}"').replace("</head>", _STYLE, 1))
+        page = page.replace("favicon.ico", "favicon.svg").replace("</head>", _STYLE, 1)
+        response.set_data(page.replace("<script", f'<script nonce="{nonce}"'))
     return response

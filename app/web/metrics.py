@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from app.adapters.queue_numbers import QueueNumbers
 from app.ingestion.stats import Statistics, queue_statistics
 from app.web.auth import admin_required
 from app.web.context import services
@@ -23,7 +24,7 @@ blueprint = Blueprint("metrics", __name__)
 def metrics() -> ResponseReturnValue:
     at = services()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reading(queue_statistics(at), at.index.failures_by_code()))
+    registry.register(_Reading(queue_statistics(at), QueueNumbers(at.redis).failures_by_code()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.adapters.job_index import Counts, Depth, Performance, Quantiles
+from app.adapters.queue_numbers import Counts, Depth, Performance, Quantiles
 from app.adapters.worker_registry import WorkerInfo
 from app.ingestion.stats import BatchState, Statistics, System
 from app.web.documents import iso

@@ -5,7 +5,7 @@ from app.adapters.job_index import JobFilter
 from app.domain.job import JobStatus, Priority
 from app.errors import ValidationFailed
 from app.ingestion.cancel import cancel
-from tests.jobs_in_states import completed, failed, pending, processing, retrying
+from tests.jobs_in_states import failed, pending
 
 
 def ids(jobs):
@@ -19,45 +19,6 @@ def all_pages(index, wanted, *, limit):
         pages.append(ids(jobs))
         if cursor is None:
             return pages
-
-
-def test_counts_add_up_over_all_states(services):
-    completed(services)
-    failed(services)
-    retrying(services)
-    processing(services)
-    cancel(services, pending(services).id)
-    pending(services)
-    counts = services.index.counts()
-    assert (counts.total, counts.pending, counts.processing, counts.retrying) == (6, 1, 1, 1)
-    assert (counts.completed, counts.failed, counts.cancelled) == (1, 2, 1)
-
-
-def test_the_last_processed_is_the_last_that_ended(services, clock):
-    assert services.index.counts().last_processed_at is None
-    completed(services, ended=clock() + 5)
-    failed(services, ended=clock() + 9)
-    assert services.index.counts().last_processed_at == clock() + 9
-
-
-def test_depths_tell_how_long_the_front_waits(services, clock):
-    pending(services, now=clock() - 9000, priority=Priority.HIGH)
-    pending(services, now=clock() - 1000, priority=Priority.HIGH)
-    services.jobs.pause(Priority.LOW)
-    depths = services.index.depths()
-    assert (depths[Priority.HIGH].waiting, depths[Priority.HIGH].oldest_since) == (2, clock() - 9000)
-    assert (depths[Priority.LOW].waiting, depths[Priority.LOW].oldest_since, depths[Priority.LOW].paused) == (
-        0,
-        None,
-        True,
-    )
-    assert not depths[Priority.HIGH].paused
-
-
-def test_a_job_retried_days_later_has_waited_since_then_only(services, clock):
-    job = failed(services, now=clock() - 86_400_000, ended=clock() - 86_000_000)
-    services.jobs.replace(job, job.retried(now=clock() - 50))
-    assert services.index.depths()[Priority.MEDIUM].oldest_since == clock() - 50
 
 
 def test_pages_are_newest_first_and_hold_each_job_once(services, clock):
@@ -133,35 +94,3 @@ def test_a_cursor_that_is_none_of_ours_is_refused(services, cursor):
     with pytest.raises(ValidationFailed) as refused:
         services.index.page(JobFilter(), cursor=cursor)
     assert (refused.value.code, refused.value.field) == ("invalid_field", "cursor")
-
-
-def test_performance_of_a_queue_that_did_nothing_yet(services, clock):
-    performance = services.index.performance(clock())
-    assert (performance.jobs_per_minute, performance.error_rate) == (0, 0.0)
-    assert performance.run_seconds.p50 is None
-    assert performance.wait_seconds.p95 is None
-
-
-def test_performance_counts_failures_but_not_what_somebody_stopped(services, clock):
-    completed(services)
-    failed(services)
-    cancel(services, pending(services).id)
-    performance = services.index.performance(clock())
-    assert performance.jobs_per_minute == 3
-    assert performance.error_rate == 0.5
-
-
-def test_run_and_wait_times_come_from_the_latest_runs(services, clock):
-    for milliseconds in (100, 200, 300, 4000):
-        completed(services, now=clock() - 500, ended=clock() + milliseconds)
-    performance = services.index.performance(clock() + 5000)
-    assert performance.run_seconds.p95 == 4.0
-    assert performance.run_seconds.p50 == 0.3
-    assert performance.wait_seconds.p50 == 0.5
-
-
-def test_failures_are_counted_by_code(services):
-    failed(services)
-    failed(services)
-    failed(services, code="encrypted_document")
-    assert services.index.failures_by_code() == {"corrupt_document": 2, "encrypted_document": 1}

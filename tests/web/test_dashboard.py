@@ -4,7 +4,6 @@ import fakeredis
 import pytest
 from redis import ConnectionError
 from rq import Queue, Worker
-from rq.executions import Execution
 from rq.serializers import JSONSerializer
 
 from app import create_app
@@ -12,7 +11,7 @@ from app.adapters import job_queues
 from app.adapters.job_queues import Delivery, DeliveryQueue
 from app.domain.job import Priority
 from app.web.dashboard import NAME
-from tests.jobs_in_states import failed, pending
+from tests.jobs_in_states import failed, pending, processing
 from tests.web.secrets import ADMIN_TOKEN, SECRETS
 
 VIEWS = "/admin/rq/0/view"
@@ -105,26 +104,27 @@ def test_one_job_can_be_looked_at(admin, delivered):
     assert (shown["id"], shown["status"], shown["exc_info"]) == (job_id, "failed", "corrupt_document")
 
 
-def busy_worker(redis, job_id):
+def test_a_busy_worker_is_shown_with_its_job(admin, redis, services, clock):
     queue = DeliveryQueue("medium", connection=redis, serializer=JSONSerializer)
-    worker = Worker([queue], name="busy", connection=redis, serializer=JSONSerializer, job_class=Delivery)
-    worker.register_birth()
-    worker.set_state("busy")
-    job = Delivery.fetch(job_id, connection=redis, serializer=JSONSerializer)
-    with redis.pipeline() as pipe:
-        worker.execution = Execution.create(job, 60, pipeline=pipe, worker_name="busy")
-        pipe.execute()
-    return worker
-
-
-def test_a_busy_worker_is_shown_with_its_job(admin, redis, services):
-    job = failed(services)
-    services.queues.note_failed(job, keep_seconds=60)
-    busy_worker(redis, job.id)
+    Worker(
+        [queue], name="worker.busy", connection=redis, serializer=JSONSerializer, job_class=Delivery
+    ).register_birth()
+    job = processing(services, holder="worker.busy")
+    services.workers.beat(
+        "worker.busy", host="h", pid=1, state="busy", priorities=(), started_at=clock(), version="1", now=clock()
+    )
     answer = admin.get(f"{DATA}/workers.json")
     assert answer.status_code == 200
     (worker,) = answer.get_json()["workers"]
-    assert (worker["name"], worker["state"], worker["queues"]) == ("busy", "busy", ["medium"])
+    assert (worker["name"], worker["state"], worker["queues"]) == ("worker.busy", "busy", ["medium"])
+    assert worker["current_job"]["job_id"] == job.id
+
+
+def test_the_page_of_a_delivery_that_was_taken_is_that_of_its_job(admin, services):
+    job = pending(services)
+    for name in (job.id, f"{job.id}-0a1b2c3d"):
+        answer = admin.get(f"{VIEWS}/job/{name}")
+        assert (answer.status_code, answer.location) == (303, f"/jobs/{job.id}")
 
 
 def test_a_worker_whose_key_ran_out_does_not_break_the_list(admin, redis):

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from app.domain.job import Priority
-from app.web import openapi, schemas
+from app.web import schemas
 from app.web.api_routes import ROUTES
 from app.web.openapi import describe
 from tests.jobs_in_states import failed, pending, processing, retrying
@@ -19,13 +19,6 @@ NOT_DESCRIBED = ("static", "rq_dashboard.")
 @pytest.fixture
 def settings(settings):
     return settings.model_copy(update=SECRETS)
-
-
-@pytest.fixture
-def app(app):
-    if "openapi" not in app.blueprints:
-        openapi.register(app)
-    return app
 
 
 def as_described(rule):

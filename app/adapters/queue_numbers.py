@@ -1,0 +1,153 @@
+"""The queue in numbers: how many jobs, how long they wait, how fast they go. Counts are sizes of sorted sets, so that
+they cost the same with a million records as with ten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from app.adapters.job_index import records
+from app.adapters.redis_client import PREFIX, translated
+from app.domain.job import PRIORITIES, Priority
+
+#: How many of the waiting are asked how long they have waited.
+OLDEST_ASKED = 5
+HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Counts:
+    total: int
+    pending: int
+    processing: int
+    retrying: int
+    completed: int
+    failed: int
+    cancelled: int
+    last_processed_at: int | None
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Of one priority: how many wait, and since when (ms) the longest of those at the front has waited."""
+
+    waiting: int
+    oldest_since: int | None
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """In seconds; None where nothing was measured yet."""
+
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Jobs ended in the last minute; share of failed ones (cancelled left out) among those ended in the last hour;
+    how long the last 500 ran, and how long they had waited before their first attempt."""
+
+    jobs_per_minute: int
+    error_rate: float
+    run_seconds: Quantiles
+    wait_seconds: Quantiles
+
+
+class QueueNumbers:
+    """All methods raise QueueUnavailable when Redis does not answer."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+
+    def counts(self) -> Counts:
+        """At one moment, so that they add up."""
+        places = ("jobs", "pending", "leases", "retrying", "ended:completed", "ended:failed", "ended:cancelled")
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for place in places:
+                pipe.zcard(f"{PREFIX}{place}")
+            pipe.lindex(f"{PREFIX}recent", 0)
+            total, pending, processing, retrying, completed, failed, cancelled, last = pipe.execute()
+        return Counts(
+            total=total,
+            pending=pending,
+            processing=processing,
+            retrying=retrying,
+            completed=completed,
+            failed=failed,
+            cancelled=cancelled,
+            last_processed_at=int(json.loads(last)[0]) if last else None,
+        )
+
+    def depths(self) -> dict[Priority, Depth]:
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for priority in PRIORITIES:
+                pipe.zcard(f"{PREFIX}waiting:{priority.value}")
+                pipe.zrange(f"{PREFIX}waiting:{priority.value}", 0, OLDEST_ASKED - 1)
+                pipe.sismember(f"{PREFIX}paused", priority.value)
+            rows = pipe.execute()
+        front = {priority: rows[3 * n + 1] for n, priority in enumerate(PRIORITIES)}
+        since = self._waiting_since([job_id for ids in front.values() for job_id in ids])
+        return {
+            priority: Depth(
+                rows[3 * n], min((since[i] for i in front[priority] if i in since), default=None), bool(rows[3 * n + 2])
+            )
+            for n, priority in enumerate(PRIORITIES)
+        }
+
+    def _waiting_since(self, ids: Sequence[bytes]) -> dict[bytes, int]:
+        """A job that was given back or retried keeps its place by creation; it has waited since then only."""
+        jobs = zip(ids, records(self._redis, [job_id.decode() for job_id in ids]), strict=True)
+        return {job_id: job.due_at or job.updated_at for job_id, job in jobs if job}
+
+    def performance(self, now: int) -> Performance:
+        """`now` in ms."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for since in (now - MINUTE_MS, now - HOUR_MS):
+                for status in ("completed", "failed", "cancelled"):
+                    pipe.zcount(f"{PREFIX}ended:{status}", since, "+inf")
+            pipe.lrange(f"{PREFIX}recent", 0, -1)
+            completed_now, failed_now, _, completed, failed, cancelled, recent = pipe.execute()
+        rows = [json.loads(row) for row in recent]
+        errors = max(0, failed - cancelled)
+        return Performance(
+            jobs_per_minute=completed_now + failed_now,
+            error_rate=round(errors / (completed + errors), 4) if completed + errors else 0.0,
+            run_seconds=_quantiles([row[2] for row in rows]),
+            wait_seconds=_quantiles([row[3] for row in rows if row[3] >= 0]),
+        )
+
+    def count_ended_before(self, when: int) -> int:
+        """How many jobs ended at that time (ms) or earlier."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for status in ("completed", "failed"):
+                pipe.zcount(f"{PREFIX}ended:{status}", "-inf", when)
+            return sum(pipe.execute())
+
+    def failures_by_code(self, limit: int = 1_000) -> dict[str, int]:
+        """Of the jobs that failed last, at most `limit` of them."""
+        with translated():
+            ids: Any = self._redis.zrange(f"{PREFIX}ended:failed", 0, limit - 1, desc=True)
+        counts: dict[str, int] = {}
+        for job in records(self._redis, [job_id.decode() for job_id in ids]):
+            if job and job.failure:
+                counts[job.failure.code] = counts.get(job.failure.code, 0) + 1
+        return counts
+
+
+def _quantiles(milliseconds: Sequence[float]) -> Quantiles:
+    if not milliseconds:
+        return Quantiles(None, None)
+    ordered = sorted(milliseconds)
+    at = [ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95)]
+    return Quantiles(*(round(value / 1000, 3) for value in at))
