@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,12 +19,15 @@ from typing_extensions import Self
 from app.adapters.job_store import JobStore
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import Job
+from app.errors import QueueUnavailable
 
 CHANNEL = f"{PREFIX}changed"
 #: Without a working subscription a watcher looks by itself that often (seconds).
 BLIND_LOOK = 0.5
 #: How many threads may read logs at once: thousands of watchers that wake together share these connections.
-READERS = 8
+READERS = 16
+#: A look that cannot begin within that time (seconds) is given up, as those before it wait for a Redis that is frozen.
+TURN_SECONDS = 2.0
 #: Entries taken from a log at a time.
 BATCH = 200
 #: A reading is shared by all who ask the same within that time (seconds), unless the job changed.
@@ -39,6 +43,16 @@ class Reading:
 
     entries: tuple[Job, ...]
     version: int | None
+
+
+@contextmanager
+def _within(lock: threading.Lock | threading.Semaphore) -> Iterator[None]:
+    if not lock.acquire(timeout=TURN_SECONDS):
+        raise QueueUnavailable("queue_unavailable", retry_after=5)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Bell:
@@ -145,12 +159,16 @@ class EventLog:
 
     # ---- reading --------------------------------------------------------------------------------------------
 
+    def turn(self) -> AbstractContextManager[None]:
+        """For whatever a watcher asks of Redis; raises QueueUnavailable where that is frozen."""
+        return _within(self._readers)
+
     def read(self, job_id: str, after: int) -> Reading:
         """The entries after that version, a batch at most. Watchers of one job share one look at Redis for each ring."""
         bell = self._bells.get(job_id)
         if bell is None:
             return self._read(job_id, after)
-        with bell.lock:
+        with _within(bell.lock):
             asked = (bell.rings, after)
             if bell.shared and bell.shared[0] == asked and time.monotonic() - bell.shared[1] < SHARED_FOR:
                 return bell.shared[2]
@@ -159,7 +177,7 @@ class EventLog:
             return reading
 
     def _read(self, job_id: str, after: int) -> Reading:
-        with self._readers, translated():
+        with self.turn(), translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.hget(f"{PREFIX}job:{job_id}", "version")
             pipe.xrange(f"{PREFIX}log:{job_id}", min=f"{after + 1}-0", count=BATCH)

@@ -128,7 +128,8 @@ class ClientView:
         """Goes on where `last_id` ended, if it is one of ours; raises `not_found` for one unknown job alone."""
         self._resume(last_id)
         known = [job_id for job_id in self._followed if is_job_id(job_id)]
-        records = dict(zip(known, self._at.jobs.get_many(known), strict=True))
+        with self._log.turn():
+            records = dict(zip(known, self._at.jobs.get_many(known), strict=True))
         for job in self._followed.values():
             record = records.get(job.job_id)
             if record is None:
@@ -209,7 +210,8 @@ class ClientView:
 
     def _present(self, job: _Followed) -> Iterator[str]:
         """The state as it is now: for a beginning, and where entries are missing in between."""
-        record = self._at.jobs.get(job.job_id)
+        with self._log.turn():
+            record = self._at.jobs.get(job.job_id)
         if record is not None:
             yield self._status(job, record, is_last=True)
         else:
@@ -219,7 +221,8 @@ class ClientView:
     def _to_look_at_again(self) -> set[str]:
         """All that may still change; and a Redis that came back a second older may have told another story since."""
         open_jobs = [job for job in self._followed.values() if not job.is_over]
-        records = self._at.jobs.get_many([job.job_id for job in open_jobs])
+        with self._log.turn():
+            records = self._at.jobs.get_many([job.job_id for job in open_jobs])
         for job, record in zip(open_jobs, records, strict=True):
             if record and job.job and record.version == job.seen and record.updated_at != job.job.updated_at:
                 job.seen = _UNSENT
@@ -231,13 +234,17 @@ class ClientView:
     def _moves(self) -> Iterator[str]:
         for job in self._followed.values():
             if job.job is not None and _waits(job.job):
-                waiting = waiting_of(self._at, job.job)
+                waiting = self._place_of(job.job)
                 if waiting is not None and _place(waiting) != job.place_told:
                     job.place_told = _place(waiting)
                     yield _frame("waiting", {"jobId": job.job_id, "waiting": waiting_document(waiting)})
 
+    def _place_of(self, state: Job) -> Waits | None:
+        with self._log.turn():
+            return waiting_of(self._at, state)
+
     def _status(self, job: _Followed, state: Job, *, is_last: bool) -> str:
-        waiting = waiting_of(self._at, state) if is_last and _waits(state) else None
+        waiting = self._place_of(state) if is_last and _waits(state) else None
         job.seen, job.job, job.place_told = state.version, state, _place(waiting) if waiting else None
         document = status_document(state, waiting, max_attempts=self._at.policy.max_attempts)
         return _frame("status", document, self.id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import fakeredis
 import pytest
 import redis
 
+from app.adapters import event_log
 from app.adapters.event_log import BATCH, CHANNEL, EventLog
 from app.adapters.job_store import JobStore
 from app.domain.job import FileInfo, Job, Priority, Progress
@@ -184,3 +186,13 @@ def test_a_broken_subscription_is_made_anew_and_everybody_woken(connection: redi
             assert watcher.take() == {JOB_ID}
     finally:
         stop.set()
+
+
+def test_a_look_that_has_to_wait_behind_a_frozen_redis_is_given_up(log: EventLog, monkeypatch):
+    monkeypatch.setattr(event_log, "TURN_SECONDS", 0)
+    with contextlib.ExitStack() as others:
+        for _ in range(event_log.READERS):
+            others.enter_context(log.turn())
+        with pytest.raises(QueueUnavailable):
+            log.read(JOB_ID, 0)
+    assert log.read(JOB_ID, 0).version is None
