@@ -176,7 +176,9 @@ class Job:
     def claimed(self, *, holder: str, token: str, now: int) -> Job:
         """A worker takes it. The attempt grows when the one before had failed by itself, not when it was lost."""
         self._must_be(JobStatus.PENDING, JobStatus.RETRYING)
-        failed_before = self.status is JobStatus.RETRYING and (self.failure is None or self.failure.code != "worker_lost")
+        failed_before = self.status is JobStatus.RETRYING and (
+            self.failure is None or self.failure.code != "worker_lost"
+        )
         return self._next(
             now,
             status=JobStatus.PROCESSING,
@@ -185,7 +187,11 @@ class Job:
             started_at=now,
             due_at=None,
             failure=None,
-            progress=replace(self.progress, step="Processing file", details="Opening the file"),
+            progress=replace(
+                self.progress,
+                step="Processing file",
+                details=self.progress.details if self.progress.pages_done else "Opening the file",
+            ),
         )
 
     def progressed(self, progress: Progress, *, now: int) -> Job:
@@ -228,7 +234,7 @@ class Job:
             status=JobStatus.RETRYING,
             due_at=now + delay,
             failure=failure,
-            progress=replace(self.progress, step="Waiting to try again", details=failure.message),
+            progress=replace(self.progress, step="Waiting to try again"),
         )
 
     def lost(self, *, now: int) -> Job:
@@ -244,7 +250,7 @@ class Job:
             losses=losses,
             due_at=now,
             failure=Failure.of("worker_lost"),
-            progress=replace(self.progress, step="Waiting to try again", details="The worker stopped answering"),
+            progress=replace(self.progress, step="Waiting to try again"),
         )
 
     def given_back(self, *, now: int) -> Job:
@@ -258,7 +264,7 @@ class Job:
             status=JobStatus.PENDING,
             give_backs=self.give_backs + 1,
             started_at=None,
-            progress=replace(self.progress, step="Waiting for a worker", details=""),
+            progress=replace(self.progress, step="Waiting for a worker"),
         )
 
     def cancelled(self, *, now: int) -> Job:
@@ -315,7 +321,9 @@ class Job:
             completed_at=now,
             due_at=None,
             failure=replace(failure, retryable=False),
-            progress=replace(self.progress, step="Cancelled" if failure.code == "cancelled" else "Failed", details=failure.message),
+            progress=replace(
+                self.progress, step="Cancelled" if failure.code == "cancelled" else "Failed", details=failure.message
+            ),
         )
 
     # ---- the stored form ------------------------------------------------------------------------------------

@@ -80,7 +80,11 @@ _NO_TEXT = bytes(set(range(0x20)) - set(b"\t\n\r\x07\x08\x0c\x1b")) + b"\x7f"
 _NO_TEXT_SHARE = 0.1
 
 # Names inside other kinds of ZIP file, as far as they stand in the first bytes.
-_OTHER_PACKAGES = ((b"xl/", "a spreadsheet"), (b"ppt/", "a presentation"), (b"mimetypeapplication/", "another document"))
+_OTHER_PACKAGES = (
+    (b"xl/", "a spreadsheet"),
+    (b"ppt/", "a presentation"),
+    (b"mimetypeapplication/", "another document"),
+)
 
 
 def sniff(head: bytes, filename: str) -> str:

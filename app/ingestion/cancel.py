@@ -58,15 +58,15 @@ def delete(services: Services, job_id: str, *, only_final: bool = False) -> bool
         return False
     if job.status is JobStatus.FAILED:
         _quietly(lambda: services.queues.forget_failed(job))
-    _quietly(lambda: remove_blobs(services, job_id))  # the housekeeping goes on where this breaks off
+    _quietly(lambda: _remove_blobs(services, job))  # the housekeeping goes on where this breaks off
     return True
 
 
-def remove_blobs(services: Services, job_id: str) -> None:
-    """The upload and whatever results there are of a job that has a tombstone."""
-    services.blobs.delete_upload(job_id)
-    for token in services.blobs.results_of(job_id):
-        services.blobs.delete_result(job_id, token)
+def _remove_blobs(services: Services, job: Job) -> None:
+    """The upload and the results that the record knows of; strays of earlier claims are pruned by the housekeeping."""
+    services.blobs.delete_upload(job.id)
+    for token in {job.result_token, job.claim.token if job.claim else None} - {None}:
+        services.blobs.delete_result(job.id, str(token))
 
 
 def _changed(services: Services, job_id: str, change: Callable[[Job], Job]) -> tuple[Job, Job]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import structlog
 
-from app.adapters.blob_store import StoredResult
 from app.domain.job import JobStatus
 from app.errors import IngestError, RequestRefused
-from app.ingestion.cancel import remove_blobs
 from app.ingestion.cleanup import expire
 from app.ingestion.submit import add_and_deliver, manifest_print, restored
 from app.services import Services
@@ -44,7 +42,7 @@ def restore_slice(services: Services, installation: str, *, older_than: float = 
     for upload, record in zip(uploads, records, strict=True):
         if record is None and upload.age_seconds >= older_than:
             count += _restore(services, upload.job_id, installation)
-    services.notes.move_cursor("uploads", uploads[-1].job_id if len(uploads) == SLICE else "")
+    services.notes.move_cursor("uploads", uploads[-1].job_id if uploads else "")
     return count
 
 
@@ -71,21 +69,17 @@ def prune_results(services: Services) -> int:
         if not current:
             services.blobs.delete_result(result.job_id, result.token)
             count += 1
-    services.notes.move_cursor("results", _name(results[-1]) if len(results) == SLICE else "")
+    services.notes.move_cursor("results", results[-1].job_id if results else "")
     return count
 
 
-def _name(result: StoredResult) -> str:
-    return f"{result.job_id}.{result.token}"
-
-
 def bury_deeper(services: Services) -> None:
-    """Tombstones: the bytes go, and two days after they were seen gone the stone goes too."""
+    """Tombstones: the upload goes, and two days later the stone; results without a record are pruned on their own."""
     now = services.jobs.now()
     done = []
     for job_id, buried_at in services.jobs.tombs(SLICE):
         try:
-            remove_blobs(services, job_id)
+            services.blobs.delete_upload(job_id)
         except IngestError:
             continue
         if now - buried_at > TOMB_LIFE_MS:

@@ -5,6 +5,7 @@ if (redis.call('GET', prefix .. 'installation') or '') ~= installation then retu
 if redis.call('ZSCORE', prefix .. 'tombs', id) then return {'deleted'} end
 local existing = redis.call('HGET', prefix .. 'job:' .. id, 'record')
 if existing then return {'exists', existing} end
+redis.call('DEL', prefix .. 'log:' .. id)  -- of a record that is gone: the new one's begins at 1
 redis.call('HSET', prefix .. 'job:' .. id, 'record', record, 'version', '1')
 for i = 9, #ARGV, 2 do redis.call('ZADD', prefix .. ARGV[i], ARGV[i + 1], id) end
 if idem ~= '' then

@@ -21,7 +21,8 @@ end
 job.status, job.version, job.updated_at, job.started_at = 'processing', job.version + 1, now, now
 job.due_at, job.failure = nil, nil
 job.claim = {token = token, holder = holder, since = now}
-job.progress.step, job.progress.details = 'Processing file', 'Opening the file'
+job.progress.step = 'Processing file'
+if job.progress.pages_done == 0 then job.progress.details = 'Opening the file' end
 local record = cjson.encode(job)
 local seen = holder
 if ARGV[7] ~= '1' then seen = '' end

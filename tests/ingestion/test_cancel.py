@@ -1,0 +1,81 @@
+"""The contract's table: what cancel, retry and delete do in each state."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.job import JobStatus
+from app.errors import RequestRefused
+from app.ingestion.cancel import cancel, delete, retry
+from tests import jobs_in_states as jobs
+
+
+def cancelled(services, **kwargs):
+    return cancel(services, jobs.pending(services, **kwargs).id)
+
+
+LIVE = [jobs.pending, jobs.processing, jobs.retrying]
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_cancel_ends_a_live_job(services, state):
+    assert cancel(services, state(services).id).is_cancelled
+
+
+def test_cancel_of_a_cancelled_job_changes_nothing(services):
+    job = cancelled(services)
+    assert cancel(services, job.id) == job
+
+
+@pytest.mark.parametrize("state", [jobs.completed, jobs.failed])
+def test_cancel_of_an_ended_job_is_refused(services, state):
+    with pytest.raises(RequestRefused, match="wrong_state"):
+        cancel(services, state(services).id)
+
+
+@pytest.mark.parametrize("state", [jobs.pending, jobs.processing])
+def test_retry_of_a_job_that_waits_or_runs_changes_nothing(services, state):
+    job = state(services)
+    assert retry(services, job.id) == job
+
+
+def test_retry_of_a_retrying_job_is_due_now_in_the_same_run(services):
+    job = retry(services, jobs.retrying(services).id)
+    assert (job.status, job.run) == (JobStatus.RETRYING, 1)
+    again = services.jobs.claim_next(job.priority, holder="w", token="t")
+    assert (again.id, again.attempt) == (job.id, 2)
+
+
+@pytest.mark.parametrize("state", [jobs.failed, cancelled])
+def test_retry_of_a_failed_job_is_a_new_run_with_a_delivery(services, state):
+    job = retry(services, state(services).id)
+    assert (job.status, job.run, job.attempt) == (JobStatus.PENDING, 2, 1)
+    assert services.queues.depths()["medium"] == 1
+
+
+def test_retry_of_a_completed_job_is_refused(services):
+    with pytest.raises(RequestRefused, match="wrong_state"):
+        retry(services, jobs.completed(services).id)
+
+
+@pytest.mark.parametrize("state", [*LIVE, jobs.completed, jobs.failed, cancelled])
+def test_delete_removes_a_job_in_every_state_once(services, redis, state):
+    job = state(services, with_bytes=True)
+    delete(services, job.id)
+    assert services.jobs.get(job.id) is None
+    assert services.blobs.manifest(job.id) is None
+    assert redis.keys(f"*{job.id}*") == []
+    with pytest.raises(RequestRefused, match="not_found"):
+        delete(services, job.id)
+
+
+@pytest.mark.parametrize("act", [cancel, retry, delete])
+def test_what_is_not_there_is_not_found(services, act):
+    with pytest.raises(RequestRefused, match="not_found"):
+        act(services, "job_" + "a" * 24)
+
+
+def test_only_ended_jobs_are_deleted_where_that_is_asked(services):
+    job = jobs.processing(services)
+    assert not delete(services, job.id, only_final=True)
+    assert services.jobs.get(job.id) is not None

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.adapters.result_file import ResultReader
+from app.domain.job import JobStatus, Priority, Progress
+from app.errors import ExtractionFailed, JobTimeout, StorageUnavailable
+from app.ingestion.cancel import cancel, delete
+from app.ingestion.holding import ClaimLost, Holding
+from app.ingestion.process import process_next
+
+
+def raising(error):
+    def before(number):
+        raise error
+
+    return before
+
+
+def test_a_text_is_read_stored_and_summarised(services, parser, upload):
+    upload(b"one two\nthree")
+    job = process_next(services, Priority.MEDIUM)
+    assert (job.status, job.progress.percentage) == (JobStatus.COMPLETED, 100)
+    assert {"pages": 2, "words": 3, "preview": "one two\nthree", "engine": "fake"}.items() <= job.result.items()
+    with services.blobs.open_result(job.id, job.result_token) as file:
+        assert ResultReader(file).page(2) == "three"
+
+
+def test_nothing_waits_nothing_is_done(services, parser):
+    assert process_next(services, Priority.MEDIUM) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ExtractionFailed("encrypted_document"), JobStatus.FAILED, "encrypted_document"),
+        (JobTimeout(), JobStatus.RETRYING, "job_timeout"),
+        (StorageUnavailable("storage_full"), JobStatus.RETRYING, "storage_full"),
+        (ZeroDivisionError("a bug"), JobStatus.FAILED, "internal"),
+    ],
+)
+def test_each_failure_ends_the_attempt_in_its_own_way(services, parser, upload, error, status, code):
+    upload()
+    parser.before = raising(error)
+    job = process_next(services, Priority.MEDIUM)
+    assert (job.status, job.failure.code) == (status, code)
+    assert services.jobs.get(job.id) == job
+    assert services.blobs.results_of(job.id) == []
+
+
+def test_a_bug_leaves_its_trace_for_admins_and_no_word_of_it_for_others(services, parser, upload):
+    upload()
+    parser.before = raising(ZeroDivisionError("secret"))
+    failure = process_next(services, Priority.MEDIUM).failure
+    assert "ZeroDivisionError" in failure.stack_trace
+    assert "secret" not in failure.message + failure.suggestion
+
+
+def test_a_job_cancelled_while_it_is_read_is_left_alone(services, parser, upload):
+    upload()
+
+    def before(number):
+        if number == 2:
+            [lease] = services.jobs.leases()
+            cancel(services, lease.job_id)
+
+    parser.before = before
+    job = process_next(services, Priority.MEDIUM)
+    assert services.jobs.get(job.id).is_cancelled
+    assert services.blobs.results_of(job.id) == []
+
+
+def test_a_job_deleted_while_it_is_read_leaves_nothing(services, parser, upload):
+    job = upload()
+    parser.before = lambda number: delete(services, job.id) if number == 1 else None
+    process_next(services, Priority.MEDIUM)
+    assert services.jobs.get(job.id) is None
+    assert services.blobs.is_empty()
+
+
+def test_a_job_in_hand_when_the_worker_stops_is_given_back_uncounted(services, parser, upload):
+    job = upload()
+    parser.before = lambda number: parser.kill()
+    process_next(services, Priority.MEDIUM)
+    back = services.jobs.get(job.id)
+    assert (back.status, back.attempt, back.losses) == (JobStatus.PENDING, 1, 0)
+    assert services.queues.depths()["medium"] == 2  # the upload's delivery, and one for the job given back
+
+
+def test_bytes_that_are_not_what_was_uploaded_are_never_read(services, parser, upload):
+    job = upload(b"words")
+    (services.blobs.root / "uploads" / job.id).write_bytes(b"wordz")
+    assert process_next(services, Priority.MEDIUM).failure.code == "blob_corrupt"
+
+
+def test_missing_bytes_fail_the_job(services, parser, upload):
+    job = upload()
+    services.blobs.delete_upload(job.id)
+    assert process_next(services, Priority.MEDIUM).failure.code == "blob_missing"
+
+
+def test_a_whole_result_of_an_earlier_claim_saves_a_job_whose_bytes_are_gone(services, parser, upload, clock):
+    job = upload(b"one\ntwo")
+    done = process_next(services, Priority.MEDIUM)
+    # the worker died after storing the result and before saying so; the upload vanished meanwhile
+    record = {**job.to_record(), "version": done.version}
+    services.redis.hset(f"ingest:job:{job.id}", "record", json.dumps(record))
+    services.redis.zadd("ingest:waiting:medium", {job.id: job.created_at})
+    services.blobs.delete_upload(job.id)
+    again = process_next(services, Priority.MEDIUM)
+    assert (again.status, again.result["pages"], again.result_token) == (JobStatus.COMPLETED, 2, done.result_token)
+
+
+def test_a_failed_job_is_noted_where_rq_dashboard_looks(services, parser, upload, redis):
+    job = upload()
+    parser.before = raising(ExtractionFailed("corrupt_document"))
+    process_next(services, Priority.MEDIUM)
+    assert redis.zscore("rq:failed:medium", job.id) is not None
+
+
+class TestHolding:
+    @pytest.fixture
+    def holding(self, services, upload):
+        upload()
+        job = services.jobs.claim_next(Priority.MEDIUM, holder="w", token="t")
+        self.gone = []
+        return Holding(services.jobs, job, on_gone=lambda: self.gone.append(True))
+
+    def progress(self, percentage):
+        return Progress("Processing file", percentage, f"{percentage}", percentage, 100)
+
+    def test_progress_is_written_once_a_percent(self, services, holding):
+        for percentage in (5, 5, 6):
+            holding.report(self.progress(percentage))
+            holding.tick()
+        assert services.jobs.get(holding.job.id).version == 4  # added, claimed, and two steps
+
+    def test_a_cancel_is_noticed_and_stops_the_parser(self, services, holding):
+        cancel(services, holding.job.id)
+        holding.report(self.progress(5))
+        holding.tick()
+        assert holding.gone
+        assert self.gone
+        with pytest.raises(ClaimLost):
+            holding.end(lambda job, now: job.completed({"pages": 1}, now=now))
+
+    def test_a_write_whose_answer_was_lost_is_made_once(self, services, holding):
+        def ending(job, now):
+            new = job.completed({"pages": 1}, now=now)
+            services.jobs.replace(job, new)  # it arrived, and the client sends it again
+            return new
+
+        assert holding.end(ending).status is JobStatus.COMPLETED
+        assert services.jobs.get(holding.job.id).version == 3
+
+    def test_a_step_that_was_written_twice_does_not_cost_the_claim(self, services, holding):
+        ahead = holding.job.progressed(self.progress(3), now=1)
+        services.jobs.replace(holding.job, ahead)
+        holding.report(self.progress(9))
+        holding.tick()
+        assert not holding.gone
+        assert services.jobs.get(holding.job.id).progress.percentage == 9

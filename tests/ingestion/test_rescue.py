@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+
+from app.adapters.job_store import LEASE_MS, SPENT_AFTER_MS
+from app.domain.job import JobStatus
+from app.ingestion.rescue import MISSED_MS, Sweep
+from tests import jobs_in_states as jobs
+
+
+@pytest.fixture
+def clients(redis, monkeypatch):
+    """The names of Redis's clients, as CLIENT LIST would tell them."""
+    names = ["worker.test"]
+    monkeypatch.setattr(redis, "client_list", lambda: [{"name": name} for name in names])
+    return names
+
+
+@pytest.fixture
+def server(redis, monkeypatch):
+    told = {"run_id": "first"}
+    monkeypatch.setattr(redis, "info", lambda section: told)
+    return told
+
+
+@pytest.fixture
+def sweep(services, clients, server, clock):
+    made = Sweep(services)
+    made.run()
+    clock.advance(1)
+    return made
+
+
+def watch(sweep, clock, seconds):
+    """A sweep each second for so long; gives how many jobs were rescued."""
+    rescued = 0
+    for _ in range(seconds):
+        clock.advance(1)
+        rescued += sweep.run().rescued
+    return rescued
+
+
+def test_a_killed_worker_is_missed_for_two_seconds_and_its_job_waits_again(services, sweep, clients, clock):
+    job = jobs.processing(services)
+    clients.clear()
+    assert watch(sweep, clock, MISSED_MS // 1000) == 0
+    assert watch(sweep, clock, 1) == 1
+    lost = services.jobs.get(job.id)
+    assert (lost.status, lost.losses, lost.failure.code) == (JobStatus.RETRYING, 1, "worker_lost")
+    assert services.queues.depths()["medium"] == 1
+    assert services.jobs.claim_next(job.priority, holder="v", token="u").id == job.id
+
+
+def test_a_worker_that_is_seen_again_is_forgiven(services, sweep, clients, clock):
+    jobs.processing(services)
+    clients.clear()
+    watch(sweep, clock, 1)
+    clients.append("worker.test")
+    watch(sweep, clock, 1)
+    clients.clear()
+    assert watch(sweep, clock, 2) == 0
+
+
+def test_a_frozen_worker_is_judged_by_its_lease(services, sweep, clock):
+    jobs.processing(services)
+    assert watch(sweep, clock, LEASE_MS // 1000) == 0
+    assert watch(sweep, clock, 1) == 1
+
+
+def test_a_holder_that_cannot_be_seen_is_judged_by_its_lease_alone(services, sweep, clients, clock):
+    jobs.pending(services)
+    job = services.jobs.claim_next(jobs.Priority.MEDIUM, holder="behind.a.proxy", token="t", visible=False)
+    assert watch(sweep, clock, 10) == 0
+    assert watch(sweep, clock, 6) == 1
+    assert services.jobs.get(job.id).losses == 1
+
+
+def test_after_a_restart_of_redis_a_whole_lease_passes_before_anybody_is_lost(services, sweep, clients, server, clock):
+    jobs.processing(services)
+    clients.clear()
+    server["run_id"] = "second"
+    assert watch(sweep, clock, LEASE_MS // 1000) == 0
+    assert watch(sweep, clock, 2) == 1
+
+
+def test_nobody_is_lost_for_the_time_in_which_nobody_swept(services, sweep, clock):
+    jobs.processing(services)
+    clock.advance(600)
+    assert sweep.run().rescued == 0
+    assert watch(sweep, clock, LEASE_MS // 1000 - 1) == 0
+
+
+def test_a_claim_from_after_the_outage_is_judged_at_once(services, sweep, clients, server, clock):
+    server["run_id"] = "second"
+    watch(sweep, clock, 1)
+    jobs.processing(services)
+    clients.clear()
+    assert watch(sweep, clock, 4) == 1
+
+
+def test_the_third_loss_ends_the_job_as_poison(services, sweep, clients, clock, redis):
+    job = jobs.processing(services)
+    clients.clear()
+    for losses in (1, 2, 3):
+        watch(sweep, clock, 4)
+        assert services.jobs.get(job.id).losses == losses
+        services.jobs.claim_next(job.priority, holder="worker.test", token=f"t{losses}")
+    ended = services.jobs.get(job.id)
+    assert (ended.status, ended.failure.code) == (JobStatus.FAILED, "poison")
+    assert redis.zscore("rq:failed:medium", job.id) is not None
+
+
+def test_a_retry_that_is_due_is_delivered(services, sweep, clock):
+    job = jobs.retrying(services)
+    assert sweep.run().staged == 0
+    clock.advance(60)
+    assert sweep.run().staged == 1
+    assert services.line.rank(job) == 0
+    assert services.queues.depths()["medium"] == 1
+
+
+def test_a_lost_delivery_is_made_again(services, sweep, redis):
+    jobs.pending(services)
+    sweep.run()
+    since, least = redis.hget("ingest:missed", "balance:medium").decode().split(":")
+    redis.hset("ingest:missed", "balance:medium", f"{int(since) - 2000}:{least}")
+    assert sweep.run().delivered == 1
+    assert services.queues.depths()["medium"] == 1
+
+
+def test_the_upload_of_a_completed_job_goes_a_minute_later_and_that_of_a_failed_one_stays(services, sweep, clock):
+    done, failed = jobs.completed(services, with_bytes=True), jobs.failed(services, with_bytes=True)
+    clock.advance(SPENT_AFTER_MS / 1000 - 1)
+    sweep.run()
+    assert services.blobs.manifest(done.id) is not None
+    clock.advance(2)
+    assert sweep.run().removed == 1
+    assert services.blobs.manifest(done.id) is None
+    assert services.blobs.manifest(failed.id) is not None
+
+
+def test_one_turn_a_second_is_enough_for_all_processes(services, sweep):
+    assert sweep.offer() is not None
+    assert Sweep(services).offer() is None

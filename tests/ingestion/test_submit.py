@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+
+from app.domain.job import JobStatus, Priority
+from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
+from app.ingestion.cancel import delete
+from app.ingestion.submit import Intake
+
+
+def test_an_upload_becomes_a_waiting_job_with_its_bytes_and_a_delivery(services, upload):
+    job = upload(b"words", priority=Priority.HIGH, user_id="ada")
+    assert services.jobs.get(job.id).status is JobStatus.PENDING
+    assert services.blobs.manifest(job.id).user_id == "ada"
+    assert services.queues.depths()["high"] == 1
+
+
+def test_a_repeat_under_the_same_key_gives_the_same_job(upload):
+    assert upload(key="k").id == upload(key="k").id
+
+
+@pytest.mark.parametrize(
+    "other", [{"data": b"else"}, {"name": "b.txt"}, {"priority": Priority.LOW}, {"user_id": "eve"}]
+)
+def test_anything_else_under_the_same_key_is_a_mismatch(upload, other):
+    upload(key="k")
+    with pytest.raises(ValidationFailed) as seen:
+        upload(key="k", **other)
+    assert seen.value.code == "idempotency_mismatch"
+
+
+def test_a_key_whose_first_upload_still_runs_is_said_to_be_running(services):
+    Intake(services, idempotency_key="k")
+    with pytest.raises(ValidationFailed) as seen:
+        Intake(services, idempotency_key="k")
+    assert (seen.value.code, seen.value.retry_after) == ("idempotency_running", 2)
+
+
+def test_a_key_whose_upload_failed_is_free_at_once_for_the_same_job(services):
+    first = Intake(services, idempotency_key="k")
+    first.abandon()
+    assert Intake(services, idempotency_key="k").job_id == first.job_id
+
+
+def test_a_key_whose_upload_died_goes_on_under_the_same_id(services, redis):
+    first = Intake(services, idempotency_key="k")
+    [key] = redis.keys("ingest:idem:*")
+    redis.hset(key, "until", "1")  # thirty seconds without a byte
+    assert Intake(services, idempotency_key="k").job_id == first.job_id
+
+
+def test_a_forerunner_that_died_before_its_record_does_not_make_two_jobs(services, redis, upload):
+    job = upload(b"words", key="k")
+    services.redis.delete(f"ingest:job:{job.id}")
+    [key] = redis.keys("ingest:idem:*")
+    redis.hdel(key, "done")
+    assert upload(b"words", key="k").id == job.id
+    redis.hdel(key, "done")
+    with pytest.raises(ValidationFailed):
+        upload(b"other", key="k")
+
+
+def test_the_key_goes_with_its_job(services, upload):
+    first = upload(key="k")
+    delete(services, first.id)
+    assert upload(key="k").id != first.id
+
+
+def test_above_the_limit_of_waiting_jobs_uploads_are_refused_before_a_byte(services, upload):
+    upload()
+    object.__setattr__(services.settings, "max_waiting_jobs", 1)
+    with pytest.raises(QueueUnavailable) as seen:
+        Intake(services)
+    assert seen.value.code == "overloaded"
+    assert seen.value.retry_after >= 1
+
+
+def test_too_little_room_is_said_before_a_byte(services):
+    object.__setattr__(services.settings, "min_free_bytes", 2**60)
+    with pytest.raises(StorageUnavailable) as seen:
+        Intake(services).open(1)
+    assert seen.value.code == "storage_full"
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(services):
+    with Intake(services).open() as writer:
+        writer.write(b"half")
+    assert services.blobs.is_empty()
+    assert services.jobs.is_empty()
+
+
+def test_a_redis_of_another_installation_is_refused(services, upload):
+    upload()
+    services.jobs.set_installation("another")
+    with pytest.raises(QueueUnavailable) as seen:
+        upload()
+    assert "rebuild" in seen.value.message
+
+
+def test_a_wiped_redis_beside_a_full_store_is_refused(services, redis, upload):
+    upload()
+    redis.flushall()
+    with pytest.raises(QueueUnavailable):
+        services.binding()
+
+
+def test_two_empty_neighbours_are_taken_into_use(services):
+    assert services.binding() == services.blobs.installation() == services.jobs.installation()
+
+
+def test_a_crash_between_the_two_notes_of_the_first_start_is_no_mismatch(services):
+    services.blobs.set_installation("half-done")
+    assert services.binding() == "half-done"
+    services.redis.flushall()
+    assert services.binding() == "half-done"
