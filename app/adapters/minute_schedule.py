@@ -7,14 +7,15 @@ from typing import Any
 
 import redis
 from rq.job import Job as RqJob
+from rq_scheduler import Scheduler
 
 from app.adapters.job_queues import BATCH_DELIVERY_ID, BATCH_QUEUE, RUN_MINUTE_BATCH, Delivery, DeliveryQueue
 
-with warnings.catch_warnings():  # it is written for older Pythons: utcnow, and a croniter that says so
-    warnings.simplefilter("ignore")
-    from rq_scheduler import Scheduler
-
 EVERY_MINUTE = "* * * * *"
+
+# It is written for older Pythons and older crontabs, and says so each time it looks at the clock.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"rq_scheduler\.utils")
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"rq_scheduler\.")
 
 
 class MinuteSchedule(Scheduler):  # type: ignore[misc]
