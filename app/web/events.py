@@ -32,7 +32,7 @@ MOST_JOBS = 100
 #: A client that lost its stream comes back after that many milliseconds.
 RECONNECT_MS = 2000
 #: Seconds between signs of life (that is also how a client that went away is noticed); each look is a fresh one.
-HEARTBEAT = 10.0
+HEARTBEAT = 8.0
 #: Seconds between looks at the queue.
 MOVES_EVERY = 2.0
 #: Seconds until Redis is asked again after it did not answer.
