@@ -7,11 +7,13 @@ import re
 import threading
 import uuid
 
+import fakeredis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import create_app
 from app.adapters.event_log import EventLog
 from app.domain.job import Job, JobStatus
 from app.errors import QueueUnavailable
@@ -195,6 +197,17 @@ def test_without_redis_nothing_is_accepted(client: FlaskClient, services: Servic
     assert stored(services) == 0
 
 
+def test_the_application_comes_up_without_its_queue_and_says_so(settings, services: Services):
+    server = fakeredis.FakeServer()
+    server.connected = False
+    lonely = Services(settings, client=fakeredis.FakeRedis(server=server), blobs=services.blobs)
+    client = create_app(settings, lonely).test_client()
+    for answer in (upload(client), status(client, UNKNOWN), client.get(f"/api/ingest/events/{UNKNOWN}")):
+        refused(answer, 503, "queue_unavailable")
+        assert answer.headers["Retry-After"]
+    assert client.get("/").status_code == 200
+
+
 def test_an_accepted_job_is_said_even_if_its_time_cannot_be_estimated(client: FlaskClient, monkeypatch):
     monkeypatch.setattr(ingest, "estimate", away)
     assert upload(client).status_code == 202
@@ -329,7 +342,10 @@ def test_who_has_the_document_is_told_so(client: FlaskClient, services: Services
 
 def test_a_stack_trace_is_shown_to_the_admin_only(client: FlaskClient, services: Services):
     job = fail(services, claim(services, accept(services)))
+    token = services.settings.admin_token.get_secret_value()
     assert "stackTrace" not in status(client, job).json["error"]
+    assert "stackTrace" not in status(client, job, Authorization="Bearer wrong").json["error"]
+    assert status(client, job, Authorization=f"Bearer {token}").json["error"]["stackTrace"] == "Traceback of ours"
 
 
 @pytest.mark.parametrize("job_id", [UNKNOWN, *ODD_IDS])
