@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from app.adapters.job_queues import PROCESS_NEXT, RUN_MINUTE_BATCH
 from app.domain.job import Priority
 from app.errors import RequestRefused
 from app.ingestion.batch import run_batch
@@ -52,10 +51,12 @@ class WorkerHost:
         self._services, self._priorities = services, priorities
         self._began = services.jobs.now()
 
-    @property
-    def tasks(self) -> Mapping[str, Callable[..., None]]:
-        """The only functions that a delivery may name."""
-        return {PROCESS_NEXT: process_next, RUN_MINUTE_BATCH: run_minute_batch}
+    def work_on(self, priority: Priority, *, delivery: str) -> None:
+        """The delivery's hash goes with the claim, in the same step."""
+        process(self._services, priority, delivery=delivery)
+
+    def run_batch(self) -> None:
+        run_minute_batch()
 
     def paused(self) -> frozenset[Priority]:
         return self._services.jobs.paused()

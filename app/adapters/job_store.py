@@ -15,6 +15,7 @@ import redis
 
 from app.adapters.redis_client import PREFIX, Script, translated
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
+from app.domain.record import from_record, to_record
 from app.errors import QueueUnavailable, RequestRefused
 
 #: A claim is a lease of that many milliseconds, renewed each second.
@@ -70,7 +71,7 @@ def _entered(old: Job, new: Job) -> list[str | int]:
 
 
 def _dump(job: Job) -> str:
-    return json.dumps(job.to_record(), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(to_record(job), ensure_ascii=False, separators=(",", ":"))
 
 
 def _finished_run(old: Job, new: Job) -> str:
@@ -144,9 +145,16 @@ class JobStore:
                 pipe.hget(f"{PREFIX}job:{job_id}", "record")
             return [self.load(record) if record else None for record in pipe.execute()]
 
-    def claim_next(self, priority: Priority, *, holder: str, token: str, visible: bool = True) -> Job | None:
-        """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused."""
-        record, at = self._claim(self.now_argument(), priority.value, holder, token, LEASE_MS, int(visible), SCHEMA)
+    def claim_next(
+        self, priority: Priority, *, holder: str, token: str, visible: bool = True, delivery: str = ""
+    ) -> Job | None:
+        """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused.
+
+        `delivery` is the key of the notice that led here: it is deleted in the same step.
+        """
+        record, at = self._claim(
+            self.now_argument(), priority.value, holder, token, LEASE_MS, int(visible), SCHEMA, delivery
+        )
         self._measured = (time.monotonic(), int(at))
         return self.load(record) if record else None
 
@@ -184,7 +192,7 @@ class JobStore:
 
     @staticmethod
     def load(record: bytes | str) -> Job:
-        return Job.from_record(json.loads(record))
+        return from_record(json.loads(record))
 
     # ---- what is due ----------------------------------------------------------------------------------------
 

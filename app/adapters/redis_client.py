@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,17 @@ def translated() -> Iterator[None]:
 
 
 class Script:
-    """A Lua script of ours, loaded once per connection pool and run by its digest."""
+    """A Lua script of ours, run by its digest, and sent whole where the server does not know it yet."""
 
     def __init__(self, client: redis.Redis, name: str) -> None:
         folder = Path(__file__).parent / "lua"
-        source = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
-        self._run: Callable[..., Any] = client.register_script(source)
+        self._source = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+        self._digest = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
+        self._client: Any = client
 
     def __call__(self, *args: str | int | float | bytes) -> Any:
         with translated():
-            return self._run(keys=[], args=[PREFIX, *args])
+            try:
+                return self._client.evalsha(self._digest, 0, PREFIX, *args)
+            except redis.exceptions.NoScriptError:
+                return self._client.eval(self._source, 0, PREFIX, *args)

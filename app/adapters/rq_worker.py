@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from rq.suspension import is_suspended
 from rq.utils import now, utcformat
 from rq.worker import WorkerStatus
 
-from app.adapters.job_queues import BATCH_DELIVERY_ID, BATCH_QUEUE, Delivery, DeliveryQueue
+from app.adapters.job_queues import BATCH_QUEUE, PROCESS_NEXT, Delivery, DeliveryQueue
 from app.domain.job import PRIORITIES, Priority
 from app.errors import IngestError
 
@@ -36,6 +36,8 @@ LOOK_SECONDS = 1.0
 POP_SECONDS, PAUSED_POP_SECONDS = 1.0, 0.1
 #: A job that takes longer than this is shown to rq-dashboard.
 SHOW_AFTER_SECONDS = 0.25
+#: And what is shown runs out by itself, should its worker be killed.
+SHOWN_SECONDS = 3_600
 
 log = structlog.get_logger()
 
@@ -46,8 +48,8 @@ class Host(Protocol):
     name: str
     client: redis.Redis
 
-    @property
-    def tasks(self) -> Mapping[str, Callable[..., None]]: ...
+    def work_on(self, priority: Priority, *, delivery: str) -> None: ...
+    def run_batch(self) -> None: ...
 
     def paused(self) -> frozenset[Priority]: ...
     def beat(self, state: str) -> None: ...
@@ -79,7 +81,7 @@ class IngestWorker(SimpleWorker):
         self._looked = self._beaten = float("-inf")
         self._anything_paused = False
         self._job_began: float | None = None
-        self._shown: Any = None
+        self._shown = False
         self._current: tuple[RqJob, Queue] | None = None
 
     # ---- the loop -------------------------------------------------------------------------------------------
@@ -95,21 +97,26 @@ class IngestWorker(SimpleWorker):
                 if not self._ordered_queues:
                     self._host.wait(PAUSED_POP_SECONDS)
                     continue
-                pop: Any = PAUSED_POP_SECONDS if self._anything_paused else POP_SECONDS
-                return self.queue_class.dequeue_any(
-                    self._ordered_queues,
-                    pop if timeout is not None else None,
-                    connection=self.connection,
-                    job_class=self.job_class,
-                    serializer=self.serializer,
-                    death_penalty_class=self.death_penalty_class,
-                )
+                popped = self._pop(wait=timeout is not None)
+                if popped is not None or timeout is None:
+                    return popped
             except DequeueTimeout:
                 continue
             except (redis.ConnectionError, redis.TimeoutError):
                 self._host.wait(wait)  # Redis is away: wait longer each time, but not long
                 wait = min(wait * 2, 2.0)
         return None
+
+    def _pop(self, *, wait: bool) -> tuple[RqJob, Queue] | None:
+        """The first delivery there is. It is not read: its queue says the priority, and that is all it has to say."""
+        seconds: Any = PAUSED_POP_SECONDS if self._anything_paused else POP_SECONDS
+        keys = [queue.key for queue in self._ordered_queues]
+        popped = self.queue_class.lpop(keys, seconds if wait else None, connection=self.connection)
+        if popped is None:
+            return None
+        key, delivery_id = (part.decode() if isinstance(part, bytes) else part for part in popped)
+        queue = next(queue for queue in self.queues if queue.key == key)
+        return Delivery(delivery_id, connection=self.connection), queue
 
     def _look(self) -> None:
         """Once a second: which priorities are paused, is the worker suspended; every five a heartbeat."""
@@ -124,12 +131,16 @@ class IngestWorker(SimpleWorker):
         self._ordered_queues = [q for q in self.queues if q.name not in paused and not suspended]
 
     def execute_job(self, job: RqJob, queue: Queue) -> None:
-        """No execution, registry or stored result for a short job: the job record has all of that."""
-        self._current, self._shown, self._job_began = (job, queue), None, time.monotonic()
-        if job.id != BATCH_DELIVERY_ID:
-            self.connection.delete(job.key)
+        """No execution, registry or stored result for a short job: the job record has all of that.
+
+        What a delivery names is never run: whoever can write into our queues can only make us look for waiting jobs.
+        """
+        self._current, self._shown, self._job_began = (job, queue), False, time.monotonic()
         try:
-            self._perform(job)
+            if queue.name == BATCH_QUEUE:
+                self._host.run_batch()
+            else:
+                self._host.work_on(Priority(queue.name), delivery=job.key)
             self.successful_job_count += 1
         except IngestError as error:
             log.warning("delivery_failed", code=error.code)
@@ -139,14 +150,7 @@ class IngestWorker(SimpleWorker):
         finally:
             self.total_working_time += time.monotonic() - self._job_began
             self._job_began = None
-            self._take_down(job)
-
-    def _perform(self, job: RqJob) -> None:
-        task = self._host.tasks.get(str(job.func_name))
-        if task is None:
-            log.warning("delivery_refused")  # somebody else writes into our queues: what they name is never run
-        else:
-            task(*job.args)
+            self._take_down()
 
     # ---- being seen -----------------------------------------------------------------------------------------
 
@@ -156,36 +160,40 @@ class IngestWorker(SimpleWorker):
         if began is None:
             return
         self.heartbeat()
-        if self._shown is None and time.monotonic() - began > SHOW_AFTER_SECONDS:
+        if not self._shown and time.monotonic() - began > SHOW_AFTER_SECONDS:
             self._show()
 
     def _show(self) -> None:
         current = self._current
         if current is None:
             return
-        job, _ = current
+        delivery, queue = current
+        self._shown = True
         pipe = self._host.client.pipeline()
-        job.worker_name = self.name
-        job.save(pipeline=pipe)
-        pipe.expire(job.key, 3600)
-        pipe.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": job.id})
+        if queue.name != BATCH_QUEUE:  # the hash went with the claim
+            job = queue.create_job(PROCESS_NEXT, args=(queue.name,), job_id=delivery.id, description="ingest")
+            job.worker_name = self.name
+            job.save(pipeline=pipe)
+            pipe.expire(job.key, SHOWN_SECONDS)
+        pipe.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": delivery.id})
         pipe.execute()
-        self._shown = job
         self._host.beat("busy")
 
-    def _take_down(self, job: RqJob) -> None:
-        if self._shown is None:
+    def _take_down(self) -> None:
+        current = self._current
+        if not self._shown or current is None:
             return
+        delivery, queue = current
+        self._shown, self._current = False, None
         try:
             pipe = self.connection.pipeline()
-            if job.id != BATCH_DELIVERY_ID:
-                pipe.delete(job.key)
+            if queue.name != BATCH_QUEUE:
+                pipe.delete(delivery.key)
             pipe.hset(self.key, "state", WorkerStatus.IDLE.value)
             pipe.hdel(self.key, "current_job")
             pipe.execute()
         except redis.RedisError:
             pass  # the keys run out by themselves
-        self._shown = None
         self._beaten = float("-inf")
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:

@@ -17,7 +17,7 @@ Times are integer milliseconds since the epoch. Every transition gives a new rec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -325,58 +325,3 @@ class Job:
                 self.progress, step="Cancelled" if failure.code == "cancelled" else "Failed", details=failure.message
             ),
         )
-
-    # ---- the stored form ------------------------------------------------------------------------------------
-
-    def to_record(self) -> dict[str, Any]:
-        """Plain data for JSON. What is None or empty is left out: Lua's JSON cannot tell an empty list from an object."""
-        record: dict[str, Any] = _without_empty(asdict(self))
-        return record
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Job:
-        """The job of a stored record; members of a later version that it does not know are ignored."""
-        known: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
-        for name in _INTEGERS & known.keys():
-            known[name] = int(known[name])
-        known["status"] = JobStatus(known["status"])
-        known["priority"] = Priority(known["priority"])
-        known["file"] = FileInfo(**{**known["file"], "size": int(known["file"]["size"])})
-        known["progress"] = _progress(known.get("progress", {}))
-        if "claim" in known:
-            known["claim"] = Claim(**{**known["claim"], "since": int(known["claim"]["since"])})
-        if "failure" in known:
-            known["failure"] = Failure(**{"message": "", "suggestion": "", "retryable": False, **known["failure"]})
-        known["history"] = tuple(_attempt(entry) for entry in known.get("history", ()))
-        return cls(**known)
-
-
-_FIELDS = tuple(Job.__dataclass_fields__)
-_INTEGERS = {name for name in _FIELDS if Job.__dataclass_fields__[name].type in ("int", "int | None")}
-
-
-def _progress(record: Mapping[str, Any]) -> Progress:
-    total = record.get("pages_total")
-    return Progress(
-        record.get("step", ""),
-        int(record.get("percentage", 0)),
-        record.get("details", ""),
-        int(record.get("pages_done", 0)),
-        None if total is None else int(total),
-    )
-
-
-def _attempt(record: Mapping[str, Any]) -> Attempt:
-    numbers = {name: int(record[name]) for name in ("run", "number", "began", "ended")}
-    return Attempt(outcome=record["outcome"], worker=record["worker"], **numbers)
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        cleaned = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in cleaned.items() if item is not None and item != [] and item != {}}
-    if isinstance(value, (list, tuple)):
-        return [_without_empty(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    return value

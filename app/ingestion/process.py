@@ -26,10 +26,17 @@ HASH_CHUNK_BYTES = 1024 * 1024
 log = structlog.get_logger()
 
 
-def process_next(services: Services, priority: Priority) -> Job | None:
-    """Takes the next waiting job of that priority and sees it through; None if none waits. Raises QueueUnavailable."""
+def process_next(services: Services, priority: Priority, *, delivery: str = "") -> Job | None:
+    """Takes the next waiting job of that priority and sees it through; None if none waits. Raises QueueUnavailable.
+
+    `delivery` is the key of the notice that said so; it goes with the claim.
+    """
     job = services.jobs.claim_next(
-        priority, holder=services.name, token=secrets.token_hex(12), visible=services.is_visible
+        priority,
+        holder=services.name,
+        token=secrets.token_hex(12),
+        visible=services.is_visible,
+        delivery=delivery,
     )
     if job is None:
         return None

@@ -137,21 +137,3 @@ def test_a_job_that_nobody_holds_cannot_end(step):
 def test_every_step_raises_the_version_by_one():
     steps = [pending(), claimed(), claimed().lost(now=T), claimed().lost(now=T).claimed(holder="v", token="u", now=T)]
     assert [job.version for job in steps] == [1, 2, 3, 4]
-
-
-def test_a_record_comes_back_as_the_same_job():
-    for job in (pending(user_id="u"), claimed(), timed_out(claimed()), claimed().completed({"pages": 2}, now=T)):
-        assert Job.from_record(job.to_record()) == job
-
-
-def test_members_of_a_later_version_are_ignored():
-    assert Job.from_record({**pending().to_record(), "colour": "blue"}) == pending()
-
-
-def test_a_stored_record_holds_nothing_that_lua_would_change():
-    def empties(value):
-        if isinstance(value, dict):
-            return value == {} or any(map(empties, value.values()))
-        return value is None or value == [] or isinstance(value, float)
-
-    assert not empties(claimed().to_record())

@@ -6,6 +6,7 @@ import pytest
 
 from app.adapters.result_file import ResultReader
 from app.domain.job import JobStatus, Priority, Progress
+from app.domain.record import to_record
 from app.errors import ExtractionFailed, JobTimeout, StorageUnavailable
 from app.ingestion.cancel import cancel, delete
 from app.ingestion.holding import ClaimLost, Holding
@@ -105,7 +106,7 @@ def test_a_whole_result_of_an_earlier_claim_saves_a_job_whose_bytes_are_gone(ser
     job = upload(b"one\ntwo")
     done = process_next(services, Priority.MEDIUM)
     # the worker died after storing the result and before saying so; the upload vanished meanwhile
-    record = {**job.to_record(), "version": done.version}
+    record = {**to_record(job), "version": done.version}
     services.redis.hset(f"ingest:job:{job.id}", "record", json.dumps(record))
     services.redis.zadd("ingest:waiting:medium", {job.id: job.created_at})
     services.blobs.delete_upload(job.id)

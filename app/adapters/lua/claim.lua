@@ -1,6 +1,8 @@
 -- The next waiting job of a priority goes to a holder, in one step. Mirrors Job.claimed (a test holds the two together).
--- ARGV: priority, holder, token, lease in ms, '1' if the holder sees its own name in CLIENT LIST, newest schema known
+-- ARGV: priority, holder, token, lease in ms, '1' if the holder sees its own name in CLIENT LIST, newest schema known,
+--       key of the delivery that led here or ''
 local priority, holder, token = ARGV[3], ARGV[4], ARGV[5]
+if ARGV[9] ~= '' then redis.call('DEL', ARGV[9]) end
 local waiting, worker = prefix .. 'waiting:' .. priority, prefix .. 'workers:' .. holder
 local held = redis.call('HMGET', worker, 'token', 'jobId')
 if held[1] == token then  -- this very command, sent again because its answer was lost
