@@ -24,7 +24,7 @@ from app.extraction import Extraction, Limits, Page, frames, reader_of
 
 #: After so many files, or once it held so much of its memory, the child gives way to a fresh one: native libraries
 #: leak and fragment, and a file should not pay for those before it.
-MAX_FILES = 500
+MAX_FILES = 5_000
 MAX_MEMORY_SHARE = 1 / 3
 
 _PR_SET_PDEATHSIG = 1

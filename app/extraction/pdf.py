@@ -14,21 +14,19 @@ from typing import Protocol
 from app.errors import ExtractionFailed
 from app.extraction import Extraction, Page
 from app.extraction.pdfium_reader import PageTooLarge, PageUnreadable, PdfiumDocument
-from app.extraction.plain import clean, clean_field
+from app.extraction.plain import clean_field
 
 #: A page with a larger share of odd characters is read by both.
 ODD_SHARE = 0.02
 #: The share of a document's time that second opinions may take.
 SECOND_OPINION_SHARE = 0.2
 
-# Controls, private use of every plane, and the code point that pdfium writes where a line breaks a word.
+# Controls, surrogates, private use of every plane, and what pdfium writes where a line breaks a word (U+FFFE).
 _ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\uf8ff\ufffe\uffff\U000f0000-\U0010ffff]")
 
 # The Symbol font's pieces of tall brackets: the Adobe Glyph List has them in private use (from U+F8E8 on), Unicode
 # at places of its own since 3.2. Formulas are full of them, and no second reader is needed for that.
-_BRACKETS = dict(enumerate("®©™⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪⎮⎞⎟⎠⎤⎥⎦⎫⎬⎭", start=0xF8E8))
-# In a page these are glyphs of some font, not line ends.
-_NO_LINE_ENDS = dict.fromkeys([0x0B, 0x0C, 0x85])
+_BRACKETS = {chr(0xF8E8 + place): bracket for place, bracket in enumerate("®©™⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪⎮⎞⎟⎠⎤⎥⎦⎫⎬⎭")}
 
 _FIELDS = {"Subject": "subject", "Keywords": "keywords", "Creator": "creator", "Producer": "producer"}
 _DATES = {"CreationDate": "created", "ModDate": "modified"}
@@ -83,37 +81,42 @@ def _pages(job: Extraction, document: PdfDocument) -> Iterator[Page]:
 
 def read_page(document: PdfDocument, index: int, second: SecondOpinion | None) -> Page:
     """Return one page, by the second opinion where that is better; raises `PageUnreadable` if neither can read it."""
-    second_only = document.name == "pypdf"
     try:
         text = document.text(index)
     except PageUnreadable:
         other = second.text(index) if second else None
         if other is None:
             raise
-        return Page(index + 1, _finish(other), other_engine=True)
+        return Page(index + 1, finish(other), other_engine=True)
+    if second and len(find_odd(text)) > ODD_SHARE * len(text) and is_better(other := second.text(index), text):
+        return Page(index + 1, finish(other or ""), other_engine=True)
+    return Page(index + 1, finish(text), other_engine=document.name == "pypdf")
+
+
+def find_odd(text: str) -> list[str]:
+    """Return the characters that a reader could make nothing of, each as often as it occurs."""
     if not _ODD.search(text):
-        text = text.replace("\r\n", "\n")
-        return Page(index + 1, clean(text) if "\r" in text else text, other_engine=second_only)
-    text = text.translate(_BRACKETS)
-    if second and odd_share(text) > ODD_SHARE and is_better(other := second.text(index), text):
-        return Page(index + 1, _finish(other or ""), other_engine=True)
-    return Page(index + 1, _finish(text), other_engine=second_only)
-
-
-def odd_share(text: str) -> float:
-    """Return which share of the characters are no characters a reader could use; 0 for an empty text."""
-    return len(_ODD.findall(text)) / len(text) if text else 0.0
+        return []
+    return [character for character in _ODD.findall(text) if character not in _BRACKETS]
 
 
 def is_better(other: str | None, text: str) -> bool:
-    """Tell whether `other` holds fewer odd characters than `text` and not much less of the others."""
-    if not other or odd_share(other) >= odd_share(text):
+    """Tell whether `other` has a smaller share of odd characters than `text`, and not much less of the others."""
+    if not other:
         return False
-    return len(_ODD.sub("", other)) >= 0.6 * len(_ODD.sub("", text))
+    odd, odd_before = len(find_odd(other)), len(find_odd(text))
+    fewer = odd * len(text) < odd_before * len(other)
+    return fewer and len(other) - odd >= 0.6 * (len(text) - odd_before)
 
 
-def _finish(text: str) -> str:
-    return clean(text.translate(_NO_LINE_ENDS).translate(_BRACKETS))
+def finish(text: str) -> str:
+    """Return a page's text with newlines as line ends, brackets in their place, and without odd characters."""
+    text = text.replace("\r\n", "\n")
+    if _ODD.search(text):
+        # Few kinds of odd characters in a page, if any: replacing one after the other beats going through the text.
+        for character in set(_ODD.findall(text)):
+            text = text.replace(character, _BRACKETS.get(character, ""))
+    return text.replace("\r", "\n")
 
 
 class SecondOpinion:

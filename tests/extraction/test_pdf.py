@@ -105,5 +105,9 @@ def test_names_of_glyphs_are_no_text(sample):
     assert sample.failure(make_pdf("/g12/g13 /g2/g44 /g7"), PDF, engine="pypdf") == "corrupt_document"
 
 
-def test_brackets_of_the_symbol_font_get_their_own_code_points():
-    assert "\uf8eb\uf8ec\uf8ed\uf8f6\uf8fe".translate(pdf._BRACKETS) == "⎛⎜⎝⎞⎭"
+def test_a_page_is_finished_without_what_no_reader_knows():
+    assert pdf.finish("a\r\nb\rc\x0c\x85\ue000 hy\ufffephen \uf8eb\uf8f6\uf8fe\ud800\U00100000") == "a\nb\nc hyphen ⎛⎞⎭"
+
+
+def test_brackets_of_formulas_are_not_odd():
+    assert pdf.find_odd("\uf8eb x \uf8f6\r\n\t\x0c") == ["\x0c"]
