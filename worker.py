@@ -4,7 +4,7 @@ import gc
 import sys
 
 from app import logs
-from app.adapters.redis_client import patient_client
+from app.adapters.redis_client import patient_client, translated
 from app.adapters.rq_worker import IngestWorker
 from app.domain.job import PRIORITIES, Priority
 from app.errors import QueueUnavailable
@@ -21,7 +21,8 @@ def main(names: list[str]) -> int:
         priorities = [Priority(name) for name in names] or list(PRIORITIES)
         services = connect(settings, role="worker")
         host = WorkerHost(services, priorities)
-        worker = IngestWorker(host, patient_client(services.url or "", services.name), priorities)
+        with translated():
+            worker = IngestWorker(host, patient_client(services.url or "", services.name), priorities)
     except ValueError:
         sys.stderr.write(f"A priority is one of {', '.join(p.value for p in PRIORITIES)}.\n")
         return 2

@@ -91,6 +91,10 @@ class Services:
 
     # ---- one installation, two neighbours -------------------------------------------------------------------
 
+    def recent_binding(self) -> str:
+        """`binding`, asked at most once a second: adding a job checks the id once more in its own step."""
+        return self.cache.get("binding", 1.0, self.binding)
+
     def binding(self) -> str:
         """The installation's id, which Redis and the blob store share. Two of which one holds nothing are taken into
         use at once; raises QueueUnavailable, with the way out, if they belong to different ones."""
@@ -158,6 +162,10 @@ class Cache:
             answer: _T = kept[1]
             return answer
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
 
 class Stopper:
     """Told to stop: what is in hand may end within a grace, then its parser is killed, and the job is given back."""
@@ -192,5 +200,6 @@ def connect(settings: Settings, *, role: str) -> Services:
         raise QueueUnavailable(
             "queue_unavailable", "No Redis: set REDIS_URL, or start the embedded one with ./run.", retry_after=30
         )
-    blobs = LocalBlobs(settings.data_dir / "blobs")
-    return Services(settings, client=quick_client(url, name), blobs=blobs, url=url, name=name)
+    with translated():  # a single connection is made at once
+        client = quick_client(url, name, single=role == "worker")
+    return Services(settings, client=client, blobs=LocalBlobs(settings.data_dir / "blobs"), url=url, name=name)

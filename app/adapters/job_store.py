@@ -27,6 +27,7 @@ SPENT_AFTER_MS = 60_000
 #: An Idempotency-Key is remembered that long after its job was accepted.
 IDEMPOTENCY_SECONDS = 86_400
 #: The score in `retrying` of a job that is among the waiting again.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 STAGED = 9_000_000_000_000_000
 
 
@@ -71,7 +72,7 @@ def _entered(old: Job, new: Job) -> list[str | int]:
 
 
 def _dump(job: Job) -> str:
-    return json.dumps(to_record(job), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(to_record(job))
 
 
 def _finished_run(old: Job, new: Job) -> str:

@@ -11,7 +11,7 @@ from app.adapters.idempotency import KeyHold, digest, fingerprint
 from app.domain.ids import new_job_id
 from app.domain.job import FileInfo, Job, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
-from app.ingestion.waiting import seconds_to_drain
+from app.ingestion.waiting import seconds_to_drain, snapshot_of
 from app.services import Services
 
 #: The hold on an Idempotency-Key is renewed at most that often while bytes arrive, in seconds.
@@ -26,7 +26,7 @@ class Intake:
     def __init__(self, services: Services, *, idempotency_key: str | None = None) -> None:
         """Raises QueueUnavailable (also `overloaded`), ValidationFailed `idempotency_running`, before a byte is read."""
         self._services = services
-        self._installation = services.binding()
+        self._installation = services.recent_binding()
         self._refuse_overload()
         self._key = digest(idempotency_key) if idempotency_key else None
         self._owner = services.keys.new_owner()
@@ -98,8 +98,7 @@ class Intake:
         return None
 
     def _refuse_overload(self) -> None:
-        waiting = self._services.line.length()
-        if waiting >= self._services.settings.max_waiting_jobs:
+        if snapshot_of(self._services).waiting >= self._services.settings.max_waiting_jobs:
             raise QueueUnavailable("overloaded", retry_after=max(1, min(seconds_to_drain(self._services, 1), 600)))
 
 

@@ -30,6 +30,10 @@ class Snapshot:
     paused: frozenset[Priority]
     run_seconds: float
 
+    @property
+    def waiting(self) -> int:
+        return sum(self.depths.values())
+
     def ahead(self, priority: Priority, rank: int) -> int:
         """Jobs that are served before the one at `rank` among its own priority."""
         return rank + sum(n for p, n in self.depths.items() if p.rank < priority.rank and p not in self.paused)

@@ -68,6 +68,7 @@ def test_the_key_goes_with_its_job(services, upload):
 
 def test_above_the_limit_of_waiting_jobs_uploads_are_refused_before_a_byte(services, upload):
     upload()
+    services.cache.clear()
     object.__setattr__(services.settings, "max_waiting_jobs", 1)
     with pytest.raises(QueueUnavailable) as seen:
         Intake(services)
@@ -92,6 +93,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(services):
 def test_a_redis_of_another_installation_is_refused(services, upload):
     upload()
     services.jobs.set_installation("another")
+    services.cache.clear()
     with pytest.raises(QueueUnavailable) as seen:
         upload()
     assert "rebuild" in seen.value.message
