@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
 
 import redis
 
@@ -26,13 +25,12 @@ from app.adapters.sessions import Sessions
 from app.adapters.sweep_notes import SweepNotes
 from app.adapters.waiting_line import WaitingLine
 from app.adapters.worker_registry import WorkerRegistry
+from app.cache import Cache
 from app.domain.job import Priority
 from app.domain.retry import RetryPolicy
 from app.errors import QueueUnavailable
 from app.keeper import Keeper
 from app.settings import Settings
-
-_T = TypeVar("_T")
 
 VERSION = "0.1.0"
 #: A job in hand when the process is told to stop may end by itself within that many seconds.
@@ -67,6 +65,7 @@ class Services:
         self.workers = WorkerRegistry(client)
         self.policy = RetryPolicy(settings.max_retries, settings.retry_base_seconds)
         self.keeper = Keeper()
+        self.batching = threading.Lock()  # this process has one parser: it runs one batch at a time
         self.cache = Cache()
         self.stopper = Stopper(self)
 
@@ -144,27 +143,6 @@ class Services:
         if "parser" in self.__dict__:
             self.parser.close()
         self.redis.close()
-
-
-class Cache:
-    """Answers that are good for a moment: taken once for all who ask meanwhile."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, Any]] = {}
-
-    def get(self, name: str, seconds: float, take: Callable[[], _T]) -> _T:
-        """The kept answer if it is younger than that, else a new one; one thread asks at a time."""
-        with self._lock:
-            kept = self._kept.get(name)
-            if kept is None or time.monotonic() - kept[0] > seconds:
-                kept = self._kept[name] = (time.monotonic(), take())
-            answer: _T = kept[1]
-            return answer
-
-    def clear(self) -> None:
-        with self._lock:
-            self._kept.clear()
 
 
 class Stopper:

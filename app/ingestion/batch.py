@@ -36,6 +36,15 @@ class BatchReport:
 def run_batch(services: Services) -> BatchReport:
     """One batch now. Raises RequestRefused `batch_running` with the holder's age, QueueUnavailable."""
     lock = services.batch_lock()
+    if not services.batching.acquire(blocking=False):
+        raise _running(services, lock)
+    try:
+        return _run(services, lock)
+    finally:
+        services.batching.release()
+
+
+def _run(services: Services, lock: BatchLock) -> BatchReport:
     if not lock.acquire(now=services.jobs.now()):
         raise _running(services, lock)
     began = time.monotonic()

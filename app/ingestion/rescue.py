@@ -16,7 +16,7 @@ import structlog
 from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import LEASE_MS, JobStore, Lease
 from app.adapters.sweep_notes import SweepNotes
-from app.domain.job import PRIORITIES, Job, JobStatus, WrongState
+from app.domain.job import PRIORITIES, Job, JobStatus
 from app.errors import IngestError, QueueUnavailable, StorageUnavailable
 from app.services import Services
 
@@ -80,7 +80,7 @@ class Sweep:
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
         for lease in leases:
             if self._is_lost(lease, dead=dead, back=back, now=now):
-                swept.rescued += self._declare_lost(lease)
+                swept.rescued += self._declare_lost(lease, back=back)
 
     @staticmethod
     def _is_lost(lease: Lease, *, dead: set[str], back: int, now: int) -> bool:
@@ -90,25 +90,27 @@ class Sweep:
             return False
         return lease.holder in dead or lease.deadline < now
 
-    def _declare_lost(self, lease: Lease) -> bool:
+    def _declare_lost(self, lease: Lease, *, back: int) -> bool:
+        """A claim from before an outage goes back uncounted: its holder may have ended it in the second that Redis
+        forgot, or have died with the whole machine, and neither is the file's fault."""
         job = self._jobs.get(lease.job_id)
         if job is None or job.status is not JobStatus.PROCESSING:
             return False
-        try:
-            lost = job.lost(now=self._jobs.now())
-        except WrongState:
+        now = self._jobs.now()
+        new = job.given_back(now=now) if lease.since < back else job.lost(now=now)
+        if not self._jobs.replace(job, new, lease=lease.deadline):
             return False
-        if not self._jobs.replace(job, lost, lease=lease.deadline):
-            return False
-        log.warning("worker_lost", job_id=job.id, holder=lease.holder, losses=lost.losses)
-        self._follow_up(job, lost)
+        log.warning("worker_lost", job_id=job.id, holder=lease.holder, losses=new.losses)
+        self._follow_up(job, new)
         return True
 
     def _follow_up(self, job: Job, lost: Job) -> None:
         if job.claim is not None:
             self._services.workers.forget(job.claim.holder)
             self._queues.forget_worker(job.claim.holder)
-        if lost.status is JobStatus.FAILED:
+        if lost.status is JobStatus.PENDING:
+            self._queues.deliver(lost)
+        elif lost.status is JobStatus.FAILED:
             self._queues.note_failed(lost, keep_seconds=self._services.settings.retention_days * 86_400)
 
     # ---- what is due ----------------------------------------------------------------------------------------

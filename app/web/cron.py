@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, jsonify
+from flask import Blueprint, Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from app.errors import QueueUnavailable
@@ -18,6 +18,8 @@ blueprint = Blueprint("cron", __name__)
 @cron_required
 def process_jobs() -> ResponseReturnValue:
     """A batch holds a thread for as long as it runs, so it takes its place like every other long request."""
+    if request.method == "HEAD":  # Flask gives it to every GET; a look must not process anything
+        return "", 200
     place = gate().held.take()
     if place is None:
         raise QueueUnavailable("overloaded", retry_after=30)

@@ -79,3 +79,8 @@ def test_what_the_batch_did_is_noted(services, parser, upload, redis):
     upload()
     run_batch(services)
     assert redis.hget("ingest:batch", "outcome") == b"ok"
+
+
+def test_a_process_with_one_parser_runs_one_batch_even_if_the_lock_was_lost(services, parser):
+    with services.batching, pytest.raises(RequestRefused):
+        run_batch(services)

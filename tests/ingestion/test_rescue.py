@@ -76,11 +76,14 @@ def test_a_holder_that_cannot_be_seen_is_judged_by_its_lease_alone(services, swe
 
 
 def test_after_a_restart_of_redis_a_whole_lease_passes_before_anybody_is_lost(services, sweep, clients, server, clock):
-    jobs.processing(services)
+    job = jobs.processing(services)
     clients.clear()
     server["run_id"] = "second"
     assert watch(sweep, clock, LEASE_MS // 1000) == 0
     assert watch(sweep, clock, 2) == 1
+    back = services.jobs.get(job.id)
+    assert (back.status, back.losses, back.give_backs) == (JobStatus.PENDING, 0, 1)  # an outage is nobody's fault
+    assert services.queues.depths()["medium"] == 1
 
 
 def test_nobody_is_lost_for_the_time_in_which_nobody_swept(services, sweep, clock):

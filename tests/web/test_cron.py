@@ -90,3 +90,8 @@ def test_a_server_whose_threads_are_all_held_takes_no_batch(client, app, monkeyp
     for place in places:
         place.release()
     assert client.get(PATH, headers=AS_CRON).status_code == 200
+
+
+def test_a_look_by_head_processes_nothing(client, monkeypatch):
+    monkeypatch.setattr(cron, "run_batch", lambda services: pytest.fail("a batch ran"))
+    assert client.head(PATH, headers=AS_CRON).status_code == 200
