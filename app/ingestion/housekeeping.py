@@ -42,7 +42,7 @@ def restore_slice(services: Services, installation: str, *, older_than: float = 
     for upload, record in zip(uploads, records, strict=True):
         if record is None and upload.age_seconds >= older_than:
             count += _restore(services, upload.job_id, installation)
-    services.notes.move_cursor("uploads", uploads[-1].job_id if uploads else "")
+    services.notes.move_cursor("uploads", _next_start([upload.job_id for upload in uploads]))
     return count
 
 
@@ -69,8 +69,13 @@ def prune_results(services: Services) -> int:
         if not current:
             services.blobs.delete_result(result.job_id, result.token)
             count += 1
-    services.notes.move_cursor("results", results[-1].job_id if results else "")
+    services.notes.move_cursor("results", _next_start([result.job_id for result in results]))
     return count
+
+
+def _next_start(slice_ids: list[str]) -> str:
+    """Where the walk goes on: at the start again when this slice was the last, so that no batch looks at nothing."""
+    return slice_ids[-1] if len(slice_ids) >= SLICE else ""
 
 
 def bury_deeper(services: Services) -> None:
