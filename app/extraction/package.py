@@ -5,10 +5,11 @@ All checks are made on the central directory, which costs a few bytes a member; 
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from app.errors import ExtractionFailed
@@ -53,20 +54,20 @@ class Package:
         self._zip.close()
 
 
-class Part:
-    """A member being unpacked, whose errors are ours."""
+class Part(io.RawIOBase):
+    """A member being unpacked, whose errors are ours; its size is what the directory says, or less."""
 
-    def __init__(self, stream: BinaryIO | object) -> None:
-        self._stream: BinaryIO = stream  # type: ignore[assignment]
+    def __init__(self, member: IO[bytes]) -> None:
+        self._member = member
 
-    def read(self, size: int = MAX_PART_BYTES) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._member.read(size)
         except (BadZipFile, EOFError, zlib.error, OSError) as error:
             raise ExtractionFailed("corrupt_document") from error
 
     def close(self) -> None:
-        self._stream.close()
+        self._member.close()
 
 
 def check_directory_size(path: Path) -> None:

@@ -67,7 +67,7 @@ class PdfiumDocument:
         for key in _INFORMATION:
             size = raw.FPDF_GetMetaText(self._document, key.encode("ascii"), buffer, _VALUE_BYTES)
             if 2 < size <= _VALUE_BYTES:  # the zero at the end is counted
-                found[key] = buffer[: size - 2].decode("utf-16-le", "ignore")
+                found[key] = ctypes.string_at(buffer, size - 2).decode("utf-16-le", "ignore")
         return found
 
     def close(self) -> None:

@@ -66,6 +66,21 @@ def test_a_frame_of_one_cell_is_no_table(sample):
     assert sample.text(docx(table), DOCX) == "a\nb"
 
 
+def test_rows_stand_together_and_apart_from_the_text(sample):
+    rows = row(paragraph("a"), paragraph("b")) + row(
+        paragraph("c"), f"<w:tbl>{row(paragraph('d'), paragraph('e'))}</w:tbl>"
+    )
+    body = paragraph("before") + f"<w:tbl>{rows}</w:tbl>" + paragraph("after") + f"<w:tbl>{rows}</w:tbl>"
+    table = "a\tb\nc\td e"
+    assert sample.text(docx(body), DOCX) == f"before\n\n{table}\n\nafter\n\n{table}"
+
+
+def test_a_row_that_is_layout_keeps_its_paragraphs(sample):
+    cells = [paragraph("left " * 50) + paragraph("below"), paragraph("right " * 50)]
+    text = sample.text(docx(f"<w:tbl>{row(*cells)}</w:tbl>"), DOCX)
+    assert [line[:5] for line in text.split("\n")] == ["left ", "below", "right"]
+
+
 def test_headers_come_first_and_notes_last_each_once(sample):
     separator = '<w:footnote w:id="0" w:type="separator"><w:p><w:r><w:t>---</w:t></w:r></w:p></w:footnote>'
     linked = {
