@@ -62,6 +62,11 @@ class ParserChild:
             return False
         return not self._ready or (not self._buffer and not self._poll.poll(0))
 
+    @property
+    def aborted(self) -> bool:
+        """Whether it ended itself by `abort`, once it is closed."""
+        return self._process.returncode == -signal.SIGABRT
+
     def await_ready(self, deadline: float) -> None:
         """Wait until it has imported what it needs; raises `ChildDied` and `DeadlinePassed`."""
         if not self._ready:

@@ -38,11 +38,16 @@ class ParserKilled(Exception):
 
 
 class _GaveUp(Exception):
-    """An attempt on the file is over with `error`, and another one may do better."""
+    """An attempt on the file is over with `error`, and another one may do better.
 
-    def __init__(self, error: IngestError) -> None:
+    `doubt` is what to raise if the other one finds no word: pypdf passes over what it cannot follow, so where pdfium
+    ran out of time or memory its silence proves nothing.
+    """
+
+    def __init__(self, error: IngestError, *, doubt: IngestError | None = None) -> None:
         super().__init__(error)
         self.error = error
+        self.doubt = doubt
 
 
 class ParserProcess:
@@ -118,15 +123,17 @@ class ParserProcess:
             yield from self._attempt(child, reading, "pdfium" if is_pdf else "", first_deadline)
             return
         except _GaveUp as gave_up:
-            was_slow = isinstance(gave_up.error, JobTimeout)
-            if was_slow and not is_pdf:
+            if isinstance(gave_up.error, JobTimeout) and not is_pdf:
                 raise gave_up.error from gave_up
+            doubt = gave_up.doubt
         try:
-            yield from self._second_attempt(reading, deadline, was_slow=was_slow)
+            yield from self._second_attempt(reading, deadline, doubt)
         except _GaveUp as gave_up:
             raise gave_up.error from gave_up
 
-    def _second_attempt(self, reading: Reading, deadline: float, *, was_slow: bool) -> Iterator[PageFrame | Document]:
+    def _second_attempt(
+        self, reading: Reading, deadline: float, doubt: IngestError | None
+    ) -> Iterator[PageFrame | Document]:
         """Read the rest with a child that is as good as new, a PDF by the other engine."""
         try:
             child = self._ready_child(deadline)
@@ -136,9 +143,8 @@ class ParserProcess:
             raise JobTimeout from error
         words = reading.words
         for item in self._attempt(child, reading, "pypdf" if reading.media_type == PDF else "", deadline):
-            # pypdf passes over what it cannot follow; where pdfium was still at work, its silence proves nothing.
-            if was_slow and isinstance(item, Document) and reading.words == words:
-                raise JobTimeout
+            if doubt and isinstance(item, Document) and reading.words == words:
+                raise doubt
             yield item
 
     def _attempt(
@@ -158,10 +164,12 @@ class ParserProcess:
             yield self._finish(reading, kind, content)
         except ChildDied as error:
             self._drop_dead()
-            raise _GaveUp(ExtractionFailed("parser_crashed")) from error
+            # pdfium aborts the process when its memory ends; other deaths say nothing about the rest of the file.
+            doubt = ExtractionFailed("resource_limit") if child.aborted else None
+            raise _GaveUp(ExtractionFailed("parser_crashed"), doubt=doubt) from error
         except DeadlinePassed as error:
             self._drop_dead()
-            raise _GaveUp(JobTimeout()) from error
+            raise _GaveUp(JobTimeout(), doubt=JobTimeout()) from error
 
     def _finish(self, reading: Reading, kind: bytes, content: bytes) -> Document:
         """Return the document that ends a file, or raise the failure that does."""

@@ -196,8 +196,15 @@ def test_where_pdfium_hangs_pypdf_gets_the_rest_of_the_time(faulty):
     assert texts(pages) == ["one", "two"]
 
 
-def test_an_empty_second_opinion_after_a_hang_proves_nothing(faulty):
+def test_an_empty_second_opinion_proves_nothing_where_pdfium_ran_out_of_time_or_memory(faulty):
     assert faulty.failure(["one", "hang"], [" "], media_type=PDF, timeout=3.0) == "job_timeout"
+    assert faulty.failure(["one", "abort"], [" "], media_type=PDF) == "resource_limit"
+    assert faulty.failure(["one", "abort"], ["exit"], media_type=PDF) == "parser_crashed"
+
+
+def test_an_empty_second_opinion_after_a_crash_is_taken(faulty):
+    *_, document = faulty.do(["segfault"], [" "], media_type=PDF)
+    assert "no_text" in [warning.code for warning in document.warnings]
 
 
 @pytest.mark.parametrize("first", ["corrupt", "unsupported", "raise anything"])
