@@ -35,9 +35,9 @@ from app.settings import Settings
 VERSION = "0.1.0"
 #: A job in hand when the process is told to stop may end by itself within that many seconds.
 STOP_GRACE_SECONDS = 5.0
-DIFFERENT = (
-    "The queue and the file storage belong to different installations. Set REDIS_URL and DATA_DIR to a pair that "
-    "belongs together, or run ./run rebuild to adopt the stored files."
+DIFFERENT = "The queue and the file storage belong to different installations."
+MAKE_THEM_ONE = (
+    "Set REDIS_URL and DATA_DIR to a pair that belongs together, or run ./run rebuild to adopt the stored files."
 )
 
 
@@ -110,12 +110,12 @@ class Services:
         if noted is not None and self.jobs.is_empty() and stored is None:
             self.blobs.set_installation(noted)
             return self._agreed()
-        raise QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=DIFFERENT, retry_after=30)
+        raise _mismatch()
 
     def _agreed(self) -> str:
         stored, noted = self.blobs.installation(), self.jobs.installation()
         if stored is None or stored != noted:
-            raise QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=DIFFERENT, retry_after=30)
+            raise _mismatch()
         return stored
 
     # ---- the process's own life -----------------------------------------------------------------------------
@@ -143,6 +143,10 @@ class Services:
         if "parser" in self.__dict__:
             self.parser.close()
         self.redis.close()
+
+
+def _mismatch() -> QueueUnavailable:
+    return QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=MAKE_THEM_ONE, retry_after=30)
 
 
 class Stopper:

@@ -1,4 +1,4 @@
-"""The command line, its client against a small server that speaks the contract."""
+"""The command line, its client against a small server that speaks the API."""
 
 from __future__ import annotations
 

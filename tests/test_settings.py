@@ -30,7 +30,7 @@ def wrong(**given: Any) -> list[str]:
     return caught.value.lines
 
 
-def test_without_an_environment_it_is_what_the_contract_says() -> None:
+def test_without_an_environment_it_is_what_the_readme_says() -> None:
     settings = read()
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, ROOT / "data")
     assert (settings.max_upload_bytes, settings.min_free_bytes) == (100 * 1024**2, 512 * 1024**2)

@@ -29,7 +29,7 @@ class PageFrame(NamedTuple):
     words: int
 
 
-class Warning(NamedTuple):  # the contract's word
+class Warning(NamedTuple):  # the API's word
     """Something that a person should know of a result; `pages` names those concerned, if not all."""
 
     code: str

@@ -52,7 +52,7 @@ def once_client(url: str, name: str) -> redis.Redis:
 
 
 def patient_client(url: str, name: str) -> redis.Redis:
-    """For RQ's own loop: survives a restart of Redis in the middle of a job (STACK.md's figures: some 80 s)."""
+    """For RQ's own loop: survives a restart of Redis in the middle of a job (some 80 s of trying)."""
     return redis.Redis.from_url(
         url,
         client_name=name,

@@ -1,4 +1,4 @@
-"""What a person does to one job: stop it, run it again, remove it. What each does in each state stands in the contract."""
+"""What a person does to one job: stop it, run it again, remove it. What each does in each state: docs/api.md."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def waiting_of(services: Services, job: Job) -> Waiting | None:
         return Waiting("paused", ahead, None)
     if snapshot.serving[job.priority] == 0:
         return Waiting("no_worker", ahead, None)
-    seconds = _seconds(snapshot, job.priority, ahead)
+    seconds = max(1, _seconds(snapshot, job.priority, ahead))
     return Waiting("behind_jobs" if ahead else "next", ahead, seconds)
 
 

@@ -83,6 +83,7 @@ def _phases(settings: Settings, output: Output) -> list[Phase]:
 def _until_ready(supervisor: Supervisor, signals: StopSignals, *, settings: Settings, output: Output) -> None:
     """Keep the programs running until the service answers, and say so; meanwhile say why it does not."""
     complain_at = time.monotonic() + FIRST_COMPLAINT
+    pause = 0.05
     while not signals.count:
         supervisor.look(time.monotonic())
         answer = ask(settings)
@@ -91,7 +92,8 @@ def _until_ready(supervisor: Supervisor, signals: StopSignals, *, settings: Sett
         if time.monotonic() > complain_at:
             complain_at += NEXT_COMPLAINT
             output.log("run", f"not ready: {answer.reason}")
-        signals.wait(0.05)
+            pause = 1.0  # something is wrong: it need not be asked twenty times a second
+        signals.wait(pause)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a caller is shown of a job: the status document, its error object, its ETag. Pure; camelCase as in the contract."""
+"""What a caller is shown of a job: the status document, its error object, its ETag. Pure; camelCase as in docs/api.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract's table: what cancel, retry and delete do in each state."""
+"""What cancel, retry and delete do in each state."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_redis_of_another_installation_is_refused(services, upload):
     services.cache.clear()
     with pytest.raises(QueueUnavailable) as seen:
         upload()
-    assert "rebuild" in seen.value.message
+    assert "rebuild" in seen.value.suggestion
 
 
 def test_a_wiped_redis_beside_a_full_store_is_refused(services, redis, upload):

@@ -19,7 +19,7 @@ def test_without_a_worker_for_its_priority_that_is_why_it_waits(services):
 @pytest.mark.usefixtures("worker")
 class TestWithAWorker:
     def test_the_first_is_next(self, services):
-        assert waiting_of(services, jobs.pending(services)) == Waiting("next", 0, 0)
+        assert waiting_of(services, jobs.pending(services)) == Waiting("next", 0, 1)
 
     def test_jobs_of_its_own_and_of_higher_priorities_are_ahead(self, services, clock):
         jobs.pending(services, priority=Priority.URGENT)

@@ -38,7 +38,7 @@ def fails_with(error, path="/api/x", **kwargs):
 
 
 @pytest.mark.parametrize("code", list(CATALOGUE))
-def test_every_code_of_the_catalogue_has_an_answer_in_the_contracts_shape(code):
+def test_every_code_of_the_catalogue_has_an_answer_in_the_same_shape(code):
     answer = fails_with(IngestError(code), headers={"Accept": "text/html"})
     document = json.loads(answer.data)
     assert answer.content_type == "application/problem+json"
@@ -90,7 +90,7 @@ def test_every_code_of_the_catalogue_has_an_answer_in_the_contracts_shape(code):
         ("internal", 500),
     ],
 )
-def test_statuses_are_those_of_the_contract(code, status):
+def test_statuses_are_those_of_the_documentation(code, status):
     assert problems.status_of(IngestError(code)) == status
 
 
