@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
@@ -59,6 +60,17 @@ class Host(Protocol):
     def forget(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Popped:
+    """What was popped: as much of an RQ job as RQ's loop hands on (making a whole one costs as much as a round trip)."""
+
+    id: str
+
+    @property
+    def key(self) -> str:
+        return str(RqJob.key_for(self.id))
+
+
 class IngestWorker(SimpleWorker):
     """Pops a delivery, works on the next waiting job of its priority, pops the next. Never forks."""
 
@@ -82,13 +94,11 @@ class IngestWorker(SimpleWorker):
         self._anything_paused = False
         self._job_began: float | None = None
         self._shown = False
-        self._current: tuple[RqJob, Queue] | None = None
+        self._current: tuple[Popped, Queue] | None = None
 
     # ---- the loop -------------------------------------------------------------------------------------------
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[RqJob, Queue] | None:
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """RQ's own raises inside the pop on SIGTERM, and what it popped is lost; this looks at the flag in between."""
         wait = 0.1
         while not self._stop_requested:
@@ -107,7 +117,7 @@ class IngestWorker(SimpleWorker):
                 wait = min(wait * 2, 2.0)
         return None
 
-    def _pop(self, *, wait: bool) -> tuple[RqJob, Queue] | None:
+    def _pop(self, *, wait: bool) -> Any:
         """The first delivery there is. It is not read: its queue says the priority, and that is all it has to say."""
         seconds: Any = PAUSED_POP_SECONDS if self._anything_paused else POP_SECONDS
         keys = [queue.key for queue in self._ordered_queues]
@@ -116,7 +126,7 @@ class IngestWorker(SimpleWorker):
             return None
         key, delivery_id = (part.decode() if isinstance(part, bytes) else part for part in popped)
         queue = next(queue for queue in self.queues if queue.key == key)
-        return Delivery(delivery_id, connection=self.connection), queue
+        return Popped(delivery_id), queue
 
     def _look(self) -> None:
         """Once a second: which priorities are paused, is the worker suspended; every five a heartbeat."""
@@ -130,7 +140,7 @@ class IngestWorker(SimpleWorker):
         self._anything_paused = suspended or bool(paused)
         self._ordered_queues = [q for q in self.queues if q.name not in paused and not suspended]
 
-    def execute_job(self, job: RqJob, queue: Queue) -> None:
+    def execute_job(self, job: Any, queue: Queue) -> None:
         """No execution, registry or stored result for a short job: the job record has all of that.
 
         What a delivery names is never run: whoever can write into our queues can only make us look for waiting jobs.
