@@ -25,7 +25,7 @@ from rq.worker import WorkerStatus
 
 from app.adapters.job_queues import BATCH_QUEUE, PROCESS_NEXT, Delivery, DeliveryQueue
 from app.domain.job import PRIORITIES, Priority
-from app.errors import IngestError
+from app.errors import IngestError, QueueUnavailable
 
 #: RQ takes 15 s off it for the pop; what is left is how often the stop flag is looked at.
 WORKER_TTL = 16
@@ -112,7 +112,7 @@ class IngestWorker(SimpleWorker):
                     return popped
             except DequeueTimeout:
                 continue
-            except (redis.ConnectionError, redis.TimeoutError):
+            except (redis.ConnectionError, redis.TimeoutError, QueueUnavailable):
                 self._host.wait(wait)  # Redis is away: wait longer each time, but not long
                 wait = min(wait * 2, 2.0)
         return None
