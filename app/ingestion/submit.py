@@ -28,9 +28,11 @@ class Intake:
         self._services = services
         self._installation = services.recent_binding()
         self._refuse_overload()
+        services.jobs.now()  # from here on the time is known without Redis
         self._key = digest(idempotency_key) if idempotency_key else None
         self._owner = services.keys.new_owner()
         self._touched = time.monotonic()
+        self._queue_left = False
         self._hold = self._take_key(new_job_id())
         self.job_id = self._hold.job_id
 
@@ -61,14 +63,21 @@ class Intake:
             writer.discard()
             return earlier
         file = FileInfo(filename, writer.size, media_type, writer.sha256)
-        now = self._services.jobs.now()
+        now = self._services.jobs.known_now()  # nothing is asked of Redis until the bytes are safe
         job = Job.new(self.job_id, priority=priority, file=file, now=now, user_id=user_id, idempotency_key=self._key)
         writer.commit(manifest_of(job))
-        return add_and_deliver(self._services, job, installation=self._installation, print_=print_)
+        try:
+            return add_and_deliver(self._services, job, installation=self._installation, print_=print_)
+        except QueueUnavailable:
+            self._queue_left = True
+            raise
 
     def abandon(self) -> None:
-        """The upload failed: a repeat under the same key may go on at once."""
-        if self._key and self._hold.state == "ours":
+        """The upload failed: a repeat under the same key may go on at once.
+
+        Where Redis has just not answered it is not asked again: the client has waited long enough.
+        """
+        if self._key and self._hold.state == "ours" and not self._queue_left:
             try:
                 self._services.keys.let_go(self._key, owner=self._owner)
             except QueueUnavailable:
