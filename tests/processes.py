@@ -412,12 +412,11 @@ class Deployment:
         self.services.close()
         self.redis.close()
         self.server.stop()
+        for process in self.processes:  # pytest shows it where the test failed
+            print(f"---- {process.log.name} ended with {process.popen.returncode}\n{process.says()[-4000:]}")
 
     def __enter__(self) -> Deployment:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if failure[0] is not None:
-            for process in self.processes:
-                print(f"---- {process.log.name}\n{process.says()[-3000:]}")
         self.stop()
