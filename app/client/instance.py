@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -55,7 +55,8 @@ class Instance:
                 while chunk := file.read(CHUNK):
                     connection.send(chunk)
                     sent(len(chunk))
-            accepted = _document(connection.getresponse())
+            with connection.getresponse() as response:
+                accepted = _document(response)
         if not isinstance(accepted.get("jobId"), str):
             raise Unreachable(f"{self.url} is not an instance of this service")
         return accepted
@@ -63,23 +64,24 @@ class Instance:
     def follow(self, job_id: str) -> Iterator[Document]:
         """The job's status documents until a final one, by events where they come through, else by asking."""
         try:
-            for document in self._events(job_id):
-                yield document
-                if document.get("status") in FINAL:
-                    return
+            with closing(self._events(job_id)) as documents:
+                for document in documents:
+                    yield document
+                    if document.get("status") in FINAL:
+                        return
         except (OSError, http.client.HTTPException, Refused, Unreachable, ValueError):
             pass
         yield from self._polled(job_id)
 
-    def _events(self, job_id: str) -> Iterator[Document]:
+    def _events(self, job_id: str) -> Generator[Document, None, None]:
         with self._connection(STREAM_SECONDS) as connection:
             connection.request("GET", f"{self._prefix}/api/ingest/events/{job_id}")
-            response = connection.getresponse()
-            if response.status != http.HTTPStatus.OK:
-                return
-            for event, data in _parsed(response):
-                if event == "status":
-                    yield json.loads(data)
+            with connection.getresponse() as response:  # it outlives its connection where the server closes
+                if response.status != http.HTTPStatus.OK:
+                    return
+                for event, data in _parsed(response):
+                    if event == "status":
+                        yield json.loads(data)
 
     def _polled(self, job_id: str) -> Iterator[Document]:
         etag, heard = "", time.monotonic()
@@ -102,12 +104,12 @@ class Instance:
             headers = {"If-None-Match": etag} if etag else {}
             wait = POLL_WAIT if etag else 0
             connection.request("GET", f"{self._prefix}/api/ingest/status/{job_id}?wait={wait}", headers=headers)
-            response = connection.getresponse()
-            if response.status == http.HTTPStatus.NOT_MODIFIED:
-                return response.status, etag, {}
-            if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise Unreachable("for the moment")
-            return response.status, response.getheader("ETag", ""), _loaded(response)
+            with connection.getresponse() as response:
+                if response.status == http.HTTPStatus.NOT_MODIFIED:
+                    return response.status, etag, {}
+                if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise Unreachable("for the moment")
+                return response.status, response.getheader("ETag", ""), _loaded(response)
 
     @contextmanager
     def _connection(self, timeout: float) -> Iterator[http.client.HTTPConnection]:
