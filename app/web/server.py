@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import structlog
 from gunicorn import util
-from gunicorn.http import errors
+from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.errors import IngestError, InternalError, ValidationFailed
@@ -30,6 +30,9 @@ HEAD_SECONDS = 30.0
 
 SEND_SECONDS = 15.0
 """How long one piece of an answer may take, so that a watcher who stopped reading is let go."""
+
+SERVER_NAME = "ingest"
+"""What the header `Server` says: nothing of the library below, which is nobody's business."""
 
 DRAIN_BYTES = 1024 * 1024
 """How much is still read after an answer that ends a connection (for two seconds at most): a client that is still
@@ -53,6 +56,7 @@ class ProblemThreadWorker(ThreadWorker):
 
     def init_process(self) -> None:
         self.log.error_log.addFilter(_is_no_stall)
+        wsgi.SERVER = SERVER_NAME  # type: ignore[attr-defined]  # there is no setting for it
         super().init_process()
 
     def run(self) -> None:

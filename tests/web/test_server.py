@@ -182,6 +182,11 @@ def test_what_never_reaches_the_app_is_refused_as_a_problem(server, sent, status
     assert_problem(server.ask(sent), status, code)
 
 
+def test_no_answer_names_the_library_that_serves(server):
+    for sent in (get("/started"), b"nonsense\r\n\r\n"):
+        assert "gunicorn" not in server.ask(sent)[1]
+
+
 def test_the_background_threads_are_started_with_the_worker(server):
     assert json.loads(server.ask(get("/started"))[2]) == {"started": True}
 
