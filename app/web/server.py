@@ -100,11 +100,13 @@ class ProblemThreadWorker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what never reaches the app: a broken request line, a line or head that is too long, a bug."""
         reference = str(uuid.uuid4())
+        structlog.contextvars.clear_contextvars()  # of the request that this thread served before
+        structlog.contextvars.bind_contextvars(request_id=reference)
         error = _translated(exc)
         if isinstance(error, InternalError):
             log.error("internal", reference=reference, exc_info=exc)
         else:
-            log.info("refused", code=error.code, reference=reference, cause=type(exc).__name__)
+            log.info("refused", code=error.code, cause=type(exc).__name__)
         try:
             util.write_nonblock(client, _answer(error, reference))
         except OSError:

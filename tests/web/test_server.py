@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
+from gunicorn.http.errors import InvalidRequestLine
+
+from app.web.server import ProblemThreadWorker
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,6 +189,16 @@ def test_what_never_reaches_the_app_is_refused_as_a_problem(server, sent, status
 def test_no_answer_names_the_library_that_serves(server):
     for sent in (get("/started"), b"nonsense\r\n\r\n"):
         assert "gunicorn" not in server.ask(sent)[1]
+
+
+def test_a_refusal_below_the_app_is_logged_under_its_own_id():
+    client, peer = socket.socketpair()
+    with client, peer, structlog.contextvars.bound_contextvars(request_id="of-an-earlier-request", job_id="another"):
+        ProblemThreadWorker.handle_error(None, None, peer, None, InvalidRequestLine("zqx"))
+        peer.close()
+        head = answer_of(client)[1]
+        logged_with = structlog.contextvars.get_contextvars()
+    assert logged_with == {"request_id": re.search("X-Request-ID: (.*)", head)[1]}
 
 
 def test_the_background_threads_are_started_with_the_worker(server):
