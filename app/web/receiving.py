@@ -33,6 +33,8 @@ def receive_form() -> Job:
 def receive_raw(filename: str) -> Job:
     """A body that is the file; its fields stand in the query, and are refused before the body is read."""
     limit = services().settings.max_upload_bytes
+    if "Content-Range" in request.headers:  # RFC 9110, 14.5: a part must not be taken for the whole
+        raise ValidationFailed("bad_request", suggestion="Send the whole file, without Content-Range.")
     fields = _query_fields()
     priority_of(fields), user_id_of(fields)
 

@@ -85,6 +85,12 @@ def test_a_name_with_a_path_in_it_is_its_last_part(client: FlaskClient):
     assert client.get(answer.json["statusUrl"]).json["file"]["name"] == "passwd.txt"
 
 
+def test_a_part_of_a_file_is_not_taken_for_the_whole(client: FlaskClient, services: Services):
+    headers = {"Content-Range": "bytes 5-10/11"}  # as `curl -C 5 -T` resumes
+    refused(client.put("/api/ingest/start/a.txt", data=b" words", headers=headers), 400, "bad_request")
+    assert stored(services) == 0
+
+
 def test_without_fields_the_priority_is_medium_and_nobody_is_named(client: FlaskClient):
     document = client.get(upload(client).json["statusUrl"]).json
     assert (document["priority"], document["userId"]) == ("medium", None)
