@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import ETags
+from werkzeug.routing import PathConverter
 
 from app.domain.ids import is_job_id
 from app.domain.job import Job, JobStatus
@@ -34,6 +36,19 @@ _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?", re.ASCII)
 blueprint = Blueprint("ingest", __name__, url_prefix="/api/ingest")
 
 
+class AnyName(PathConverter):
+    """The rest of the address whatever it is: werkzeug's own finds no line break and no slash in front, and answers a
+    404 or a redirect to a file whose name only wants cleaning."""
+
+    regex = "(?s:.+)"
+    part_isolating = False
+
+
+@blueprint.record_once
+def _with_converter(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["name"] = AnyName
+
+
 # ---- uploads -------------------------------------------------------------------------------------------------
 
 
@@ -42,7 +57,7 @@ def start() -> Response:
     return accepted(receive_form())
 
 
-@blueprint.put("/start/<path:filename>")
+@blueprint.put("/start/<name:filename>")
 def start_raw(filename: str) -> Response:
     """The body is the file, so that `curl -T` works."""
     return accepted(receive_raw(filename))

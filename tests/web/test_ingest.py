@@ -80,9 +80,20 @@ def test_the_body_may_be_the_file(client: FlaskClient, services: Services):
     assert (document["priority"], document["userId"]) == ("urgent", "me")
 
 
-def test_a_name_with_a_path_in_it_is_its_last_part(client: FlaskClient):
-    answer = client.put("/api/ingest/start/..%2F..%2Fetc%2Fpasswd.txt", data=b"words")
-    assert client.get(answer.json["statusUrl"]).json["file"]["name"] == "passwd.txt"
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("..%2F..%2Fetc%2Fpasswd.txt", "passwd.txt"),
+        ("/a.txt", "a.txt"),
+        ("%2Fsrv%2F%2Fa.txt", "a.txt"),
+        ("a%0Db%0A.txt", "ab.txt"),
+        ("%0Aa.txt%0A", "a.txt"),
+    ],
+)
+def test_any_name_may_stand_in_the_address_and_its_clean_last_part_is_kept(client: FlaskClient, path: str, name: str):
+    answer = client.put(f"/api/ingest/start/{path}", data=b"words")
+    assert answer.status_code == 202
+    assert client.get(answer.json["statusUrl"]).json["file"]["name"] == name
 
 
 def test_a_part_of_a_file_is_not_taken_for_the_whole(client: FlaskClient, services: Services):
