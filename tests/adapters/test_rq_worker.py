@@ -34,9 +34,11 @@ class AwayTwice:
 
 
 @pytest.mark.parametrize("error", [QueueUnavailable("queue_unavailable"), redis_client.ConnectionError()])
-def test_a_worker_outlives_a_redis_that_is_away_when_it_looks_what_is_paused(error):
+def test_a_worker_outlives_a_redis_that_is_away_when_it_looks_what_is_paused(error, monkeypatch):
     client = fakeredis.FakeRedis()
     host = AwayTwice(client, error)
     host.worker = worker = IngestWorker(host, client)
+    worker.register_birth()
+    monkeypatch.setattr(worker, "_pop", lambda wait: None)
     assert worker.dequeue_job_and_maintain_ttl(1) is None
     assert host.looks == 3
