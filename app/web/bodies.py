@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import Self
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
@@ -139,11 +140,17 @@ class _FileSink:
             self._writer.discard()
 
 
+class _Decoder(MultipartDecoder):
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        """A file name in another encoding is still a name, to be cleaned like any; werkzeug would refuse the form."""
+        return super()._parse_headers(data.decode("utf-8", "replace").encode())
+
+
 class _Form:
     """A form as its bytes come in: `file` exactly once, each known field at most once, others passed over."""
 
     def __init__(self, boundary: bytes, *, limit: int, on_file: OnFile) -> None:
-        self._decoder = MultipartDecoder(boundary, max_parts=MOST_PARTS)
+        self._decoder = _Decoder(boundary, max_parts=MOST_PARTS)
         self._limit = limit
         self._on_file = on_file
         self._file: _FileSink | None = None

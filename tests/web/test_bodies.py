@@ -108,6 +108,15 @@ def test_a_name_in_the_extended_form_is_read(blobs):
     assert read_multipart(environ_of(body), limit=LIMIT, on_file=opened(blobs)).filename == "b.html"
 
 
+@pytest.mark.parametrize(
+    ("sent", "name"), [(b"caf\xe9.txt", "caf\ufffd.txt"), (b"\xed\xa0\x80a.txt", "\ufffd\ufffd\ufffda.txt")]
+)
+def test_a_name_that_is_no_utf_8_is_kept_as_far_as_it_can_be_read(blobs, sent, name):
+    head = b'--%b\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % (BOUNDARY.encode(), sent)
+    body = head + b"hello\r\n" + form()
+    assert read_multipart(environ_of(body), limit=LIMIT, on_file=opened(blobs)).filename == name
+
+
 def test_what_follows_the_form_is_passed_over(blobs):
     body = form(part("file", "hello", "a.txt")) + b"epilogue" * 10_000
     assert content_of(blobs, read_multipart(environ_of(body), limit=LIMIT, on_file=opened(blobs))) == b"hello"
@@ -143,7 +152,7 @@ FILE = part("file", "hello", "a.txt")
         (b"", (400, "malformed_body", None)),
         (b"x" * 200_000, (400, "malformed_body", None)),
         (form(b"--x7\r\nContent-Type: text/plain\r\n\r\nx\r\n"), (400, "malformed_body", None)),
-        (form(b'--x7\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n'), (400, "malformed_body", None)),
+        (form(b'--x7\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n'), (400, "missing_file", None)),
         (form(part("file", "x", "a.txt", extra="X: " + "y" * 300_000 + "\r\n")), (400, "malformed_body", None)),
     ],
 )
