@@ -31,6 +31,7 @@ class Holding:
         assert job.claim is not None  # noqa: S101 - only claimed jobs are held
         self.token, self.holder = job.claim.token, job.claim.holder
         self.gone = False
+        self._ending = False
         self._jobs, self._job, self._on_gone = jobs, job, on_gone
         self._lock = threading.Lock()
         self._latest: Progress | None = None
@@ -45,7 +46,7 @@ class Holding:
 
     def tick(self) -> None:
         with self._lock:
-            if self.gone:
+            if self.gone or self._ending:
                 return
             try:
                 self._write_progress()
@@ -58,10 +59,12 @@ class Holding:
     def end(self, change: Callable[[Job, int], Job]) -> Job:
         """Writes how the attempt ended. Raises ClaimLost, or QueueUnavailable after two minutes without Redis."""
         give_up = time.monotonic() + COMMIT_PATIENCE_SECONDS
+        outcome = _same_words(change)
+        self._ending = True  # whose claim it is learns only who writes the outcome: it may have been written already
         while True:
             with self._lock:
                 try:
-                    if self.gone or not self._replace(change):
+                    if self.gone or not self._replace(outcome):
                         raise ClaimLost
                     self.gone = True  # ended: nothing more to renew
                     return self._job
@@ -100,3 +103,16 @@ class Holding:
                 return False
             self._job = current
         return False
+
+
+def _same_words(change: Callable[[Job, int], Job]) -> Callable[[Job, int], Job]:
+    """The same outcome, to the millisecond, for as long as it is tried on the same record: one that was carried out
+    without an answer (a frozen Redis does that later) is then known again as our own."""
+    made: list[tuple[Job, Job]] = []
+
+    def said(job: Job, now: int) -> Job:
+        if not made or made[-1][0] is not job:
+            made.append((job, change(job, now)))
+        return made[-1][1]
+
+    return said

@@ -61,13 +61,12 @@ def attempt(services: Services, job: Job) -> Job:
 
 
 def _outcome(services: Services, holding: Holding) -> Job:
-    token = holding.token
     try:
         summary = extract(services, holding)
         return holding.end(lambda job, now: job.completed(summary, now=now))
     except ParserKilled:
-        services.blobs.delete_result(holding.job.id, token)
         if holding.gone:
+            _drop_result(services, holding)
             raise ClaimLost from None
         return holding.end(lambda job, now: job.given_back(now=now))
     except StorageFailed as error:
@@ -77,11 +76,22 @@ def _outcome(services: Services, holding: Holding) -> Job:
     except IngestError as error:
         return _failed(services, holding, _failure(error))
     except ClaimLost:
-        services.blobs.delete_result(holding.job.id, token)
+        _drop_result(services, holding)
         raise
     except Exception:  # the one place where an attempt ends, whatever happened in it
         log.exception("attempt_failed")
         return _failed(services, holding, Failure.of("internal", stack_trace=traceback.format_exc(limit=20)))
+
+
+def _drop_result(services: Services, holding: Holding) -> None:
+    """Nobody needs the result of a claim that was lost, unless the next one found it whole and committed it. Where that
+    cannot be asked it stays: the housekeeping prunes what no record points to."""
+    try:
+        job = services.jobs.get(holding.job.id)
+        if job is None or job.result_token != holding.token:
+            services.blobs.delete_result(holding.job.id, holding.token)
+    except IngestError:
+        log.info("result_left")
 
 
 def _failure(error: IngestError) -> Failure:

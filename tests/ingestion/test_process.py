@@ -7,7 +7,7 @@ import pytest
 from app.adapters.result_file import ResultReader
 from app.domain.job import JobStatus, Priority, Progress
 from app.domain.record import to_record
-from app.errors import ExtractionFailed, JobTimeout, StorageUnavailable
+from app.errors import ExtractionFailed, JobTimeout, QueueUnavailable, StorageUnavailable
 from app.ingestion.cancel import cancel, delete
 from app.ingestion.holding import ClaimLost, Holding
 from app.ingestion.process import process_next
@@ -112,6 +112,71 @@ def test_a_whole_result_of_an_earlier_claim_saves_a_job_whose_bytes_are_gone(ser
     services.blobs.delete_upload(job.id)
     again = process_next(services, Priority.MEDIUM)
     assert (again.status, again.result["pages"], again.result_token) == (JobStatus.COMPLETED, 2, done.result_token)
+
+
+@pytest.fixture
+def frozen(services, clock, monkeypatch):
+    """Redis freezes as the outcome comes: it carries out what it was sent, and nobody hears of it for a second."""
+    replace = services.jobs.replace
+
+    def unheard(old, new):
+        if new.status is JobStatus.PROCESSING:
+            return replace(old, new)
+        monkeypatch.setattr(services.jobs, "replace", replace)
+        replace(old, new)
+        raise QueueUnavailable("queue_unavailable")
+
+    monkeypatch.setattr(services.jobs, "replace", unheard)
+    monkeypatch.setattr("app.ingestion.holding.RENEW_SECONDS", 0)
+    monkeypatch.setattr("app.ingestion.holding.time.sleep", lambda seconds: (clock.advance(1), services.keeper.tick()))
+
+
+def test_a_completed_job_keeps_its_result_though_redis_froze_as_it_was_committed(services, parser, upload, frozen):
+    upload()
+    job = process_next(services, Priority.MEDIUM)
+    assert services.jobs.get(job.id) == job
+    assert job.status is JobStatus.COMPLETED
+    assert services.blobs.results_of(job.id) == [job.result_token]
+
+
+def test_a_failed_job_is_noted_though_redis_froze_as_it_was_written_down(services, parser, upload, frozen, redis):
+    upload()
+    parser.before = raising(ExtractionFailed("corrupt_document"))
+    job = process_next(services, Priority.MEDIUM)
+    assert job.status is JobStatus.FAILED
+    assert redis.zscore("rq:failed:medium", job.id) is not None
+
+
+def test_a_worker_that_lost_its_claim_leaves_the_result_that_another_one_committed(services, parser, upload, clock):
+    """It stored the result and froze; the next one found the bytes missing, and took what was there."""
+    job = upload(b"one\ntwo")
+    store = services.blobs
+
+    class Overtaken(type(store)):
+        def new_result(self, job_id, token):
+            return overtaking(super().new_result(job_id, token))
+
+    def overtaking(sink):
+        commit = sink.commit
+
+        def then_frozen():
+            commit()
+            sink.commit = commit
+            services.blobs = store
+            held = services.jobs.get(job.id)
+            services.jobs.replace(held, held.lost(now=clock()))
+            services.jobs.stage()
+            store.delete_upload(job.id)
+            process_next(services, Priority.MEDIUM)
+
+        sink.commit = then_frozen
+        return sink
+
+    services.blobs = Overtaken(store.root)
+    process_next(services, Priority.MEDIUM)
+    done = services.jobs.get(job.id)
+    assert done.status is JobStatus.COMPLETED
+    assert store.results_of(job.id) == [done.result_token]
 
 
 def test_a_failed_job_is_noted_where_rq_dashboard_looks(services, parser, upload, redis):
