@@ -81,7 +81,7 @@ class Process:
         return self.popen.poll() is None
 
     def send(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        self.popen.send_signal(number)
 
     def kill(self) -> None:
         """As a power cut would: nothing is told to it."""
@@ -113,20 +113,6 @@ def children_of(pid: int) -> list[int]:
 
 def is_running(pid: int) -> bool:
     return _family().get(pid, (0, "Z"))[1] != "Z"
-
-
-def has_open(pid: int, path: Path) -> bool:
-    """Does that process hold the file open?"""
-    with contextlib.suppress(OSError):
-        return any(_target(link) == str(path) for link in Path(f"/proc/{pid}/fd").iterdir())
-    return False
-
-
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
 
 
 def _family() -> dict[int, tuple[int, str]]:
