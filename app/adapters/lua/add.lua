@@ -5,8 +5,9 @@ if (redis.call('GET', prefix .. 'installation') or '') ~= installation then retu
 if redis.call('ZSCORE', prefix .. 'tombs', id) then return {'deleted'} end
 local existing = redis.call('HGET', prefix .. 'job:' .. id, 'record')
 if existing then return {'exists', existing} end
-redis.call('DEL', prefix .. 'log:' .. id)  -- of a record that is gone: the new one's begins at 1
+-- the record comes first: a Redis that is full refuses it, but would let a script go on that began with a removal
 redis.call('HSET', prefix .. 'job:' .. id, 'record', record, 'version', '1')
+redis.call('DEL', prefix .. 'log:' .. id)  -- of a record that is gone: the new one's begins at 1
 for i = 9, #ARGV, 2 do redis.call('ZADD', prefix .. ARGV[i], ARGV[i + 1], id) end
 if idem ~= '' then
   redis.call('HSET', prefix .. 'idem:' .. idem, 'job', id, 'done', ARGV[7])

@@ -5,9 +5,10 @@ local id = ARGV[3]
 local job = prefix .. 'job:' .. id
 if redis.call('HGET', job, 'version') ~= ARGV[4] then return 0 end
 if ARGV[10] ~= '' and redis.call('ZSCORE', prefix .. 'leases', id) ~= ARGV[10] then return 0 end
-redis.call('HSET', job, 'record', ARGV[6], 'version', ARGV[5], 'token', ARGV[7], 'holder', ARGV[8], 'since', ARGV[9])
+-- leaving comes first: a Redis that is full lets a script go on that began with a removal, so that running jobs can end
 local left = tonumber(ARGV[14])
 for i = 15, 14 + left do redis.call('ZREM', prefix .. ARGV[i], id) end
+redis.call('HSET', job, 'record', ARGV[6], 'version', ARGV[5], 'token', ARGV[7], 'holder', ARGV[8], 'since', ARGV[9])
 for i = 15 + left, #ARGV, 2 do redis.call('ZADD', prefix .. ARGV[i], ARGV[i + 1], id) end
 append(id, ARGV[5], ARGV[6])
 if ARGV[11] == '0' then redis.call('PERSIST', prefix .. 'log:' .. id)
