@@ -86,7 +86,10 @@ class Services:
     def is_visible(self) -> bool:
         """Does this process see its own name among Redis's clients? If not, its claims stand by the lease alone."""
         with translated():
-            return any(client.get("name") == self.name for client in self.redis.client_list())
+            try:
+                return any(client.get("name") == self.name for client in self.redis.client_list())
+            except redis.ResponseError:  # this Redis does not tell us who its clients are
+                return False
 
     # ---- one installation, two neighbours -------------------------------------------------------------------
 

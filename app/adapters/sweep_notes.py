@@ -33,9 +33,16 @@ class SweepNotes:
         return int(back), int(now)
 
     def missed_for(self, holders: set[str]) -> dict[str, int]:
-        """For how long (ms) each of the holders that are not among the server's clients has been missed."""
+        """For how long (ms) each of the holders that are not among the server's clients has been missed.
+
+        Where the server does not tell its clients nobody is missed: the leases alone decide.
+        """
         with translated():
-            seen = {str(client.get("name", "")) for client in self._redis.client_list()}
+            try:
+                told = self._redis.client_list()
+            except redis.ResponseError:
+                return {}
+            seen = {str(client.get("name", "")) for client in told}
         unseen = sorted(holders - seen)
         ages = self._missed(self._now(), len(unseen), *unseen, *sorted(holders & seen))
         return {holder: int(age) for holder, age in zip(unseen, ages, strict=True)}

@@ -1,4 +1,4 @@
-"""A Redis that is full: against the real server."""
+"""A Redis that is full, and one that does not tell who its clients are: against the real server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import redis
 from app.adapters.blob_store import LocalBlobs
 from app.adapters.embedded import EmbeddedServer
 from app.adapters.redis_client import quick_client
-from app.domain.job import JobStatus
+from app.domain.job import JobStatus, Priority
 from app.errors import QueueUnavailable
+from app.ingestion.rescue import Sweep
 from app.services import Services
 from app.settings import read_settings
 from tests import jobs_in_states as jobs
@@ -51,4 +52,21 @@ def test_a_redis_that_is_full_takes_no_job_and_lets_those_that_run_end(
     ended = services.jobs.get(job.id)
     assert ended is not None
     assert ended.status is JobStatus.COMPLETED
+    services.close()
+
+
+def test_where_redis_does_not_tell_its_clients_the_lease_alone_decides(
+    url: str, admin: redis.Redis, tmp_path: Path
+) -> None:
+    admin.execute_command("ACL", "SETUSER", "guest", "on", ">word", "~*", "&*", "+@all", "-client|list")
+    services = connected(url.replace("://", "://guest:word@"), tmp_path)
+    assert not services.is_visible
+    jobs.pending(services)
+    claimed = services.jobs.claim_next(Priority.MEDIUM, holder="worker.test", token="t", visible=services.is_visible)
+    assert claimed is not None
+    assert Sweep(services).run().rescued == 0
+    seen_by_others = jobs.processing(services)
+    assert Sweep(services).run().rescued == 0
+    admin.zadd("ingest:leases", {seen_by_others.id: 1})
+    assert Sweep(services).run().rescued == 1
     services.close()
