@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app.adapters.job_store import LEASE_MS, SPENT_AFTER_MS
-from app.domain.job import JobStatus
+from app.domain.job import JobStatus, Priority
+from app.ingestion.cancel import cancel
 from app.ingestion.rescue import MISSED_MS, Sweep
 from tests import jobs_in_states as jobs
 
@@ -59,6 +60,29 @@ def test_a_worker_that_is_seen_again_is_forgiven(services, sweep, clients, clock
     watch(sweep, clock, 1)
     clients.clear()
     assert watch(sweep, clock, 2) == 0
+
+
+def test_a_worker_missed_for_a_moment_long_ago_is_not_lost_for_another_moment(services, sweep, clients, clock):
+    job = jobs.processing(services)
+    clients.clear()
+    watch(sweep, clock, 1)  # it connects anew, and ends its job before anybody looks again
+    services.jobs.replace(job, job.completed(jobs.RESULT, now=clock()))
+    clients.append("worker.test")
+    watch(sweep, clock, 60)
+    jobs.processing(services)
+    clients.clear()
+    assert watch(sweep, clock, 1) == 0
+
+
+def test_notes_about_workers_that_are_gone_do_not_pile_up(services, sweep, clients, clock, redis):
+    for holder in ("worker.one", "worker.two", "worker.three"):
+        jobs.processing(services, holder=holder)
+        watch(sweep, clock, MISSED_MS // 1000 + 1)
+        [job_id] = services.jobs.waiting_ids(Priority.MEDIUM, 9)
+        cancel(services, job_id)
+    jobs.processing(services)
+    watch(sweep, clock, 1)
+    assert [field for field in redis.hkeys("ingest:missed") if field.startswith(b"worker.")] == []
 
 
 def test_a_frozen_worker_is_judged_by_its_lease(services, sweep, clock):
