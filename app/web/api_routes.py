@@ -253,7 +253,10 @@ OPERATOR_ROUTES = (
         {200: Answer("What was done.", operator.Outcome)},
         "operator",
         body=Body(JSON, (operator.Cleanup, operator.Bulk, operator.Hold)),
-        errors=("malformed_body", "incomplete_body", "too_large", "invalid_field", "queue_unavailable", "cross_site"),
+        errors=(
+            *("malformed_body", "incomplete_body", "too_large", "unsupported_type", "invalid_field"),
+            *("queue_unavailable", "cross_site"),
+        ),
         guard="admin",
     ),
     BATCH,
@@ -326,7 +329,7 @@ PAGE_ROUTES = (
         {303: Answer("Logged in.", None, (), ("Location", "Set-Cookie"))},
         "pages",
         body=Body(LOGIN_FORM, (operator.Login,)),
-        errors=("unauthenticated", "rate_limited", "not_configured", "queue_unavailable", "cross_site"),
+        errors=("unauthenticated", "rate_limited", "too_large", "not_configured", "queue_unavailable", "cross_site"),
         is_page=True,
     ),
     Route(

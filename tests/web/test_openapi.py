@@ -14,6 +14,7 @@ from tests.web.secrets import AS_ADMIN, SECRETS
 
 #: Addresses that are not ours to describe.
 NOT_DESCRIBED = ("static", "rq_dashboard.")
+PROBLEM = "application/problem+json"
 
 
 @pytest.fixture
@@ -114,6 +115,19 @@ def test_the_whole_result(client, services):
     job = done(services, "first page", "second page")
     result = schemas.Result.model_validate(client.get(f"/api/ingest/result/{job.id}").get_json())
     assert [page.text for page in result.pages] == ["first page", "second page"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status", "content_type"),
+    [
+        ("/api/admin/queue", {"data": b"{}", "headers": {**AS_ADMIN, "Content-Encoding": "gzip"}}, 415, PROBLEM),
+        ("/admin/login", {"data": {"token": "x" * 70_000}}, 413, "text/html"),
+    ],
+)
+def test_a_refusal_of_a_body_is_described(client, path, sent, status, content_type):
+    answer = client.post(path, **sent)
+    assert (answer.status_code, answer.mimetype) == (status, content_type)
+    assert content_type in describe()["paths"][path]["post"]["responses"][str(status)]["content"]
 
 
 def test_an_accepted_upload(client):
