@@ -69,7 +69,8 @@ blueprint.add_url_rule("/<job_id>", "one", blueprint.stream)
 
 def _asked_for() -> list[str]:
     """The ids of ?jobs=, each once; anything else in the query (flask-sse's channel too) has no meaning here."""
-    job_ids = list(dict.fromkeys(part.strip() for part in request.args.get("jobs", "").split(",") if part.strip()))
+    given = ",".join(request.args.getlist("jobs"))
+    job_ids = list(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
     if not 1 <= len(job_ids) <= MOST_JOBS:
         raise ValidationFailed(
             "invalid_field", f"The parameter jobs takes 1 to {MOST_JOBS} job ids, separated by commas.", field="jobs"

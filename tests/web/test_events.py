@@ -228,6 +228,12 @@ def test_several_jobs_share_a_stream_and_its_id(client: FlaskClient, services: S
         assert [e.data["jobId"] for e in rest] == [job.id for job in jobs[position + 1 :]]
 
 
+def test_jobs_may_be_named_one_by_one(client: FlaskClient, services: Services):
+    one, two = done(services), done(services)
+    told = stream(client, f"?jobs={one.id}&jobs={two.id}")
+    assert [event.data["jobId"] for event in told] == [one.id, two.id]
+
+
 def test_an_id_of_one_list_means_nothing_to_another(client: FlaskClient, services: Services):
     one, two = done(services), done(services)
     last = stream(client, f"?jobs={one.id},{two.id}")[-1]
