@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -52,6 +53,16 @@ class MinuteSchedule(Scheduler):  # type: ignore[misc]
             self.connection.zrem(self.scheduled_jobs_key, job.id)  # made anew for the next minute by `ensure`
         else:
             super().enqueue_job(job)
+
+    def remove_lock(self) -> None:
+        """While Redis is away an error here would take the place of the order to stop, which then nobody obeyed."""
+        with contextlib.suppress(redis.RedisError):  # it runs out by itself
+            super().remove_lock()
+
+    def register_death(self) -> None:
+        """See `remove_lock`."""
+        with contextlib.suppress(redis.RedisError):
+            super().register_death()
 
     def _install_signal_handlers(self) -> None:
         """Ours raises SystemExit and asks nothing of a Redis that may be away."""

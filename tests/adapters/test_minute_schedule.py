@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fakeredis
 import pytest
 
 from app.adapters.job_queues import BATCH_DELIVERY_ID, RUN_MINUTE_BATCH, Delivery
@@ -64,3 +65,17 @@ def test_an_entry_that_vanished_is_made_again(schedule, redis, lost):
     schedule.enqueue_jobs()
     assert BATCH_DELIVERY_ID in schedule
     assert redis.exists(f"rq:job:{BATCH_DELIVERY_ID}")
+
+
+def test_told_to_stop_while_redis_is_away_it_stops(monkeypatch):
+    server = fakeredis.FakeServer()
+    schedule = MinuteSchedule(fakeredis.FakeRedis(server=server), name="one")
+
+    def told(seconds):
+        server.connected = False
+        schedule._lock_acquired = True
+        raise SystemExit(0)
+
+    monkeypatch.setattr("rq_scheduler.scheduler.time.sleep", told)
+    with pytest.raises(SystemExit):
+        schedule.run()
