@@ -33,7 +33,10 @@ class BatchLock:
         """True if it is ours now; `now` (ms) is kept in it, so that others can tell its age."""
         token = f"{secrets.token_hex(8)}:{now}"
         with translated():
-            if not self._redis.set(self._key, token, nx=True, px=LOCK_LEASE_MS):
+            taken = self._redis.set(self._key, token, nx=True, px=LOCK_LEASE_MS)
+            if (
+                not taken and self._redis.get(self._key) != token.encode()
+            ):  # ours: an answer was lost, and it was sent again
                 return False
         self._token, self.lost = token, False
         self._renewed = time.monotonic()
