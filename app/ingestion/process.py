@@ -16,7 +16,7 @@ import structlog
 from app.adapters.parser_process import Document, PageFrame, ParserKilled
 from app.adapters.result_file import ResultReader, ResultWriter
 from app.domain.job import Failure, Job, Priority, Progress
-from app.errors import IngestError, QueueUnavailable, StorageFailed
+from app.errors import IngestError, QueueUnavailable, StorageFailed, StorageUnavailable
 from app.ingestion.holding import ClaimLost, Holding
 from app.services import Services
 
@@ -150,13 +150,22 @@ def extract(services: Services, holding: Holding) -> dict[str, Any]:
 def _check_bytes(path: Path, job: Job) -> None:
     """What is read must be what was uploaded; read once more before it is called corrupt."""
     for _ in range(2):
-        digest = hashlib.sha256()
+        if _sha256_of(path) == job.file.sha256:
+            return
+    raise StorageFailed("blob_corrupt")
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
         with path.open("rb") as file:
             while chunk := file.read(HASH_CHUNK_BYTES):
                 digest.update(chunk)
-        if digest.hexdigest() == job.file.sha256:
-            return
-    raise StorageFailed("blob_corrupt")
+    except FileNotFoundError as error:
+        raise StorageFailed("blob_missing") from error
+    except OSError as error:  # a disk that does not answer is no fault of the file
+        raise StorageUnavailable("storage_unavailable") from error
+    return digest.hexdigest()
 
 
 class _Tally:

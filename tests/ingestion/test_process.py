@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ from app.ingestion.process import process_next
 
 
 def raising(error):
-    def before(number):
+    def before(*args):
         raise error
 
     return before
@@ -88,6 +90,13 @@ def test_a_job_in_hand_when_the_worker_stops_is_given_back_uncounted(services, p
     back = services.jobs.get(job.id)
     assert (back.status, back.attempt, back.losses) == (JobStatus.PENDING, 1, 0)
     assert services.queues.depths()["medium"] == 2  # the upload's delivery, and one for the job given back
+
+
+def test_bytes_that_cannot_be_read_are_tried_again_later(services, parser, upload, monkeypatch):
+    job = upload()
+    monkeypatch.setattr(Path, "open", raising(OSError(errno.EIO, "a disk")))
+    job = process_next(services, Priority.MEDIUM)
+    assert (job.status, job.failure.code) == (JobStatus.RETRYING, "storage_unavailable")
 
 
 def test_bytes_that_are_not_what_was_uploaded_are_never_read(services, parser, upload):
