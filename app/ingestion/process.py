@@ -134,6 +134,8 @@ def extract(services: Services, holding: Holding) -> dict[str, Any]:
             max_pages=settings.max_pages,
             max_characters=settings.max_characters,
         )
+        if holding.gone:  # told before there was anything to kill; from here on a kill reaches the reading
+            raise ClaimLost
         for frame in frames:
             if isinstance(frame, PageFrame):
                 writer.add_page(frame.text, frame.number)

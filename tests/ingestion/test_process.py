@@ -92,6 +92,23 @@ def test_a_job_in_hand_when_the_worker_stops_is_given_back_uncounted(services, p
     assert services.queues.depths()["medium"] == 2  # the upload's delivery, and one for the job given back
 
 
+def test_a_job_cancelled_before_its_parser_began_is_not_parsed(services, parser, upload, monkeypatch):
+    job = upload()
+
+    def cancelled_meanwhile(path, held):
+        cancel(services, job.id)
+        monkeypatch.setattr("app.ingestion.holding.RENEW_SECONDS", 0)
+        services.keeper.tick()
+        parser.killed = False  # as a parser does that is killed before it was asked for anything
+
+    monkeypatch.setattr("app.ingestion.process._check_bytes", cancelled_meanwhile)
+    read = []
+    parser.before = read.append
+    process_next(services, Priority.MEDIUM)
+    assert read == []
+    assert services.blobs.results_of(job.id) == []
+
+
 def test_bytes_that_cannot_be_read_are_tried_again_later(services, parser, upload, monkeypatch):
     job = upload()
     monkeypatch.setattr(Path, "open", raising(OSError(errno.EIO, "a disk")))
