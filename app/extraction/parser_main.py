@@ -134,7 +134,16 @@ def properties(job: Extraction) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """Return the most memory that was resident, in bytes (Linux counts in kilobytes, macOS in bytes)."""
+    """Return the most memory that was resident, in bytes.
+
+    Linux's `ru_maxrss` counts what the parent held before this program was started in its place, so /proc is asked;
+    elsewhere it is the child's own (in bytes on macOS, in kilobytes on the BSDs).
+    """
+    if sys.platform == "linux":
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - nothing imported
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
