@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from queue import Empty, SimpleQueue
 
 import redis
 
@@ -157,20 +158,28 @@ class Stopper:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._event = threading.Event()
+        self._told: SimpleQueue[None] = (
+            SimpleQueue()
+        )  # an Event may be held by the very thread that a signal interrupts
         self._kill_at = float("inf")
 
     @property
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._kill_at < float("inf")
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """Safe in a signal handler: it only notes the time."""
         self._kill_at = time.monotonic() + grace
-        self._event.set()
+        self._told.put(None)
 
     def wait(self, seconds: float) -> bool:
-        return self._event.wait(seconds)
+        """True at once when told to stop, False after that many seconds."""
+        try:
+            self._told.get(timeout=seconds)
+        except Empty:
+            return False
+        self._told.put(None)  # for whoever else waits
+        return True
 
     def tick(self) -> None:
         if time.monotonic() > self._kill_at:
