@@ -76,11 +76,14 @@ def _dump(job: Job) -> str:
 
 
 def _finished_run(old: Job, new: Job) -> str:
-    """What the statistics keep of an attempt that ended: when, how, and how long it ran and had waited (ms)."""
+    """What the statistics keep of an attempt that ended: when, how, and how long it ran and had waited (ms).
+
+    Only a job's first claim tells how long it had waited: before a later one it was held, or lay failed for days.
+    """
     if not new.status.is_final or old.claim is None:
         return ""
     ran, waited = new.updated_at - old.claim.since, old.claim.since - old.created_at
-    return json.dumps([new.updated_at, new.status.value, ran, waited if old.attempt == 1 else -1])
+    return json.dumps([new.updated_at, new.status.value, ran, -1 if old.history else waited])
 
 
 class JobStore:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import fakeredis
 import pytest
 from hypothesis import given
@@ -211,3 +213,17 @@ def test_a_job_is_processing_only_under_its_own_token(services):
     add(services)
     assert claim(services).status is JobStatus.PROCESSING
     assert not services.jobs.renew("job_" + "a" * 24, token="other", holder="w")
+
+
+def test_the_days_that_a_job_lay_failed_are_no_waiting(services, redis, clock):
+    job = add(services)
+    held = claim(services)
+    ended = held.failed(Failure.of("corrupt_document"), now=clock(), policy=RetryPolicy())
+    services.jobs.replace(held, ended)
+    clock.advance(3 * 86_400)
+    services.jobs.replace(ended, ended.retried(now=clock()))
+    again = claim(services, token="u")
+    services.jobs.replace(again, again.completed({"pages": 1}, now=clock()))
+    waited = [json.loads(row)[3] for row in redis.lrange("ingest:recent", 0, -1)]
+    assert waited == [-1, 0]
+    assert services.jobs.get(job.id).status is JobStatus.COMPLETED
