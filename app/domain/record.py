@@ -31,18 +31,22 @@ def from_record(record: Mapping[str, Any]) -> Job:
         known[name] = int(known[name])
     known["status"] = JobStatus(known["status"])
     known["priority"] = Priority(known["priority"])
-    known["file"] = FileInfo(**{**known["file"], "size": int(known["file"]["size"])})
+    known["file"] = FileInfo(**{**_known(FileInfo, known["file"]), "size": int(known["file"]["size"])})
     known["progress"] = _progress(known.get("progress", {}))
     if "claim" in known:
-        known["claim"] = Claim(**{**known["claim"], "since": int(known["claim"]["since"])})
+        known["claim"] = Claim(**{**_known(Claim, known["claim"]), "since": int(known["claim"]["since"])})
     if "failure" in known:
-        known["failure"] = Failure(**known["failure"])
+        known["failure"] = Failure(**_known(Failure, known["failure"]))
     known["history"] = tuple(_attempt(entry) for entry in known.get("history", ()))
     return Job(**known)
 
 
 _FIELDS = tuple(Job.__dataclass_fields__)
 _INTEGERS = {name for name in _FIELDS if Job.__dataclass_fields__[name].type in ("int", "int | None")}
+
+
+def _known(kind: type[FileInfo | Claim | Failure], part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part[name] for name in kind.__dataclass_fields__ if name in part}
 
 
 def _present(part: object) -> dict[str, Any]:

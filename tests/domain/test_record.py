@@ -9,6 +9,9 @@ def test_a_record_comes_back_as_the_same_job():
 
 def test_members_of_a_later_version_are_ignored():
     assert from_record({**to_record(pending()), "colour": "blue"}) == pending()
+    for job, part in ((claimed(), "file"), (claimed(), "claim"), (timed_out(claimed()), "failure")):
+        record = to_record(job)
+        assert from_record({**record, part: {**record[part], "colour": "blue"}}) == job
 
 
 def test_a_stored_record_holds_nothing_that_lua_would_change():
