@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.http import Connection, form, job_of
 from bench.installation import Installation
 from bench.options import Options
+from bench.processes import wait_for_quiet
 from bench.report import Figure, Say, median, percentile
 
 UPLOADS, WARM_UP = 400, 30
@@ -18,6 +19,7 @@ SIZE = 100_000
 def measure(options: Options, say: Say) -> list[Figure]:
     with Installation(options.where, LOG_LEVEL="info") as at:
         at.web()
+        wait_for_quiet()
         times, disk = [], []
         with Connection(at.port) as connection:
             for number in range(WARM_UP + UPLOADS):

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.bare import BareLoop
 from bench.installation import Frozen, Installation
 from bench.options import Options
-from bench.processes import Meter
+from bench.processes import Meter, wait_for_quiet
 from bench.report import Figure, Say, median, spread
 from bench.samples import big_pdf, small_pdfs
 
@@ -80,6 +80,7 @@ def _rounds(paths: list[Path], warm_up: Path, options: Options, say: Say) -> lis
         workers = [at.worker() for _ in range(WORKERS)]
         done = _warm(at, contents[warm_up], workers)
         for _ in range(options.rounds):
+            wait_for_quiet()
             before, pages = bare.run(paths)
             meter = Meter(workers=workers, server=at.server_pid)
             ours = _ours(at, workers, [contents[path] for path in paths], meter, before=done)
@@ -88,7 +89,7 @@ def _rounds(paths: list[Path], warm_up: Path, options: Options, say: Say) -> lis
             rounds.append(Round((before + after) / 2, ours, pages, meter.spent))
             say(
                 f"  bare {before:.2f} and {after:.2f} s, ours {ours:.2f} s, ratio {rounds[-1].bare / ours:.2f}; "
-                f"others {meter.others:.0%}"
+                f"CPU {', '.join(f'{role} {seconds:.2f}' for role, seconds in meter.spent.items())}, others {meter.others:.0%}"
             )
     return rounds
 

@@ -92,6 +92,16 @@ class Meter:
         return {**found, "bench": bench.own + bench.waited_for + pool}
 
 
+def wait_for_quiet(*, share: float = 0.08, seconds: float = 30) -> None:
+    """Until others use no more than that share of all cores, or the time is over: who measures then is told by `others`."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        before = busy_seconds()
+        time.sleep(0.5)
+        if busy_seconds() - before <= share * 0.5 * (os.cpu_count() or 1):
+            return
+
+
 def yardstick() -> float:
     """Microseconds of processor time for a fixed piece of work: tells a slow hour of the machine from slow code."""
     record = {f"member {number}": ["a few words", number, None, {"deep": number / 7}] for number in range(20)}

@@ -6,7 +6,7 @@ import time
 
 from bench.installation import Frozen, Installation
 from bench.options import Options
-from bench.processes import Meter
+from bench.processes import Meter, wait_for_quiet
 from bench.report import Figure, Say, median, spread
 
 JOBS, WARM_UP = 2_000, 50
@@ -60,6 +60,7 @@ def _round(at: Installation, worker: int, meter: Meter, *, before: int) -> float
     """Seconds from the first claim's chance to the last job's end."""
     with Frozen([worker]) as frozen:
         _put(at, JOBS)
+        wait_for_quiet()
         meter.start()
         began = time.time()
         frozen.go()
