@@ -43,6 +43,12 @@ def test_a_missing_delivery_is_counted_after_it_was_missed_for_a_while(services,
     assert settle(services, redis) == 1
 
 
+def test_one_look_asks_for_no_more_deliveries_than_a_sweep_can_make(services, redis):
+    redis.zadd("ingest:waiting:medium", {f"job_{number}": number for number in range(1_500)})
+    services.queues.balance(Priority.MEDIUM)
+    assert settle(services, redis) == 1_000
+
+
 def test_what_is_surplus_for_a_while_is_trimmed_with_its_hash(services, redis):
     for _ in range(3):
         services.queues.notify(Priority.MEDIUM, "job_x")

@@ -20,7 +20,7 @@ if now - tonumber(since) < tonumber(ARGV[6]) then
   return 0
 end
 redis.call('HDEL', note, field)
-if least < 0 then return -least end
+if least < 0 then return math.min(-least, 1000) end  -- in one sweep; more would outlast its turn, and others begin too
 for _ = 1, math.min(least, 1000) do
   local delivery = redis.call('RPOP', ARGV[4])
   if delivery then redis.call('DEL', ARGV[5] .. delivery) end
