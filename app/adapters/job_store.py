@@ -179,7 +179,7 @@ class JobStore:
             self._replace(
                 self.now_argument(),
                 old.id,
-                old.version,
+                f"{old.version}:{old.claim.token if old.claim else ''}",
                 new.version,
                 _dump(new),
                 claim.token if claim else "",

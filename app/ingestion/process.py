@@ -22,6 +22,9 @@ from app.services import Services
 
 PREVIEW_CHARACTERS = 1_000
 HASH_CHUNK_BYTES = 1024 * 1024
+#: A claim that got no answer is sent again every so often (seconds), until its lease would have run out anyway.
+CLAIM_AGAIN_SECONDS = 0.25
+CLAIM_PATIENCE_SECONDS = 15.0
 
 log = structlog.get_logger()
 
@@ -31,16 +34,22 @@ def process_next(services: Services, priority: Priority, *, delivery: str = "") 
 
     `delivery` is the key of the notice that said so; it goes with the claim.
     """
-    job = services.jobs.claim_next(
-        priority,
-        holder=services.name,
-        token=secrets.token_hex(12),
-        visible=services.is_visible,
-        delivery=delivery,
-    )
-    if job is None:
-        return None
-    return attempt(services, job)
+    job = _claimed(services, priority, delivery)
+    return None if job is None else attempt(services, job)
+
+
+def _claimed(services: Services, priority: Priority, delivery: str) -> Job | None:
+    """A claim whose answer was lost may have been carried out all the same: it is sent again under the same token,
+    which finds the job that it took; else that job would stand until its lease ran out, in nobody's hands."""
+    token, give_up = secrets.token_hex(12), time.monotonic() + CLAIM_PATIENCE_SECONDS
+    while True:
+        try:
+            return services.jobs.claim_next(
+                priority, holder=services.name, token=token, visible=services.is_visible, delivery=delivery
+            )
+        except QueueUnavailable:
+            if services.stopper.wait(CLAIM_AGAIN_SECONDS) or time.monotonic() > give_up:
+                raise
 
 
 def attempt(services: Services, job: Job) -> Job:

@@ -127,6 +127,20 @@ def test_only_one_of_two_changes_of_the_same_version_is_written(services, redis)
     assert [version for version, _ in log_of(redis, job)] == ["1-0", "2-0", "3-0"]
 
 
+def test_a_claim_of_the_same_version_by_another_is_not_written_over(services, redis):
+    """A Redis that came back a second older counts the same versions once more."""
+    job = add(services)
+    before = redis.dump(f"ingest:job:{job.id}")
+    mine = claim(services, token="mine")
+    redis.restore(f"ingest:job:{job.id}", 0, before, replace=True)
+    redis.delete(f"ingest:log:{job.id}")
+    redis.zadd("ingest:waiting:medium", {job.id: job.created_at})
+    others = services.jobs.claim_next(Priority.MEDIUM, holder="other", token="others")
+    assert others.version == mine.version
+    assert not services.jobs.replace(mine, mine.completed({"pages": 1}, now=1))
+    assert services.jobs.get(job.id) == others
+
+
 def test_a_lease_renewed_in_between_refuses_the_loss(services, clock):
     add(services)
     job = claim(services)

@@ -212,6 +212,26 @@ def test_a_failed_job_is_noted_where_rq_dashboard_looks(services, parser, upload
     assert redis.zscore("rq:failed:medium", job.id) is not None
 
 
+def test_a_claim_that_nobody_heard_is_found_by_its_token(services, parser, upload, monkeypatch):
+    first, second = upload(), upload()
+    claim = services.jobs.claim_next
+    lost = [True]
+
+    def unheard(*args, **kwargs):
+        job = claim(*args, **kwargs)
+        if lost and lost.pop():
+            raise QueueUnavailable("queue_unavailable")
+        return job
+
+    monkeypatch.setattr(services.jobs, "claim_next", unheard)
+    monkeypatch.setattr(services.stopper, "wait", lambda seconds: False)
+    done = process_next(services, Priority.MEDIUM)
+    assert done.status is JobStatus.COMPLETED
+    left = ({first.id, second.id} - {done.id}).pop()
+    assert services.jobs.get(left).status is JobStatus.PENDING
+    assert services.jobs.leases() == []
+
+
 class TestHolding:
     @pytest.fixture
     def holding(self, services, upload):

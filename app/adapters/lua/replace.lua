@@ -1,9 +1,11 @@
--- A job's record is replaced where it still has the version that was read (and, if given, the lease that was read).
--- ARGV: id, expected version, version, record, token, holder, since, lease read or '', log's life in ms (0: for ever),
+-- A job's record is replaced where it still has the version and the token that were read (and, if given, the lease that
+-- was read). The version alone is no fence: a Redis that came back a second older counts the same versions once more.
+-- ARGV: id, "<version>:<token>" as read, version, record, token, holder, since, lease read or '', log's life in ms (0: for ever),
 --       holder let go or '', finished run as JSON or '', number of places left, those, then key/score pairs
 local id = ARGV[3]
 local job = prefix .. 'job:' .. id
-if redis.call('HGET', job, 'version') ~= ARGV[4] then return 0 end
+local stands = redis.call('HMGET', job, 'version', 'token')
+if (stands[1] or '') .. ':' .. (stands[2] or '') ~= ARGV[4] then return 0 end
 if ARGV[10] ~= '' and redis.call('ZSCORE', prefix .. 'leases', id) ~= ARGV[10] then return 0 end
 -- leaving comes first: a Redis that is full lets a script go on that began with a removal, so that running jobs can end
 local left = tonumber(ARGV[14])
