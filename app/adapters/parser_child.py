@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from app.extraction import frames
 
 _CHUNK = 64 * 1024
+#: Half of what a pipe takes.
+_ROOMY = 32 * 1024
 _MILLISECONDS_MOST = 2**31 - 1
 
 
@@ -53,6 +55,7 @@ class ParserChild:
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
         self._buffer = bytearray()
+        self._last_chunk = 0
         self.pid = self._process.pid
         self._ready = False
 
@@ -102,6 +105,15 @@ class ParserChild:
         del self._buffer[:end]
         return kind, content
 
+    def let_gather(self, seconds: float) -> None:
+        """Look away for a moment, unless a frame has begun to come, or frames come in bursts that might fill the pipe.
+
+        Each frame that is awaited costs two changes of process; those that have gathered in the pipe cost one, and are
+        no less safe there: it outlives the child.
+        """
+        if not self._buffer and self._last_chunk < _ROOMY:
+            time.sleep(seconds)
+
     def _fill(self, deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0 or not self._poll.poll(min(left * 1000 + 1, _MILLISECONDS_MOST)):
@@ -112,6 +124,7 @@ class ParserChild:
             raise ChildDied from error
         if not chunk:
             raise ChildDied
+        self._last_chunk = len(chunk)
         self._buffer += chunk
 
     def kill(self) -> None:

@@ -161,6 +161,8 @@ class ParserProcess:
                 if kind != frames.PAGE:
                     break
                 yield reading.take_page(content)
+                if pause := reading.pause(time.monotonic()):
+                    child.let_gather(pause)
             yield self._finish(reading, kind, content)
         except ChildDied as error:
             self._drop_dead()

@@ -17,6 +17,10 @@ from app.extraction import PDF, WARNINGS, frames
 
 _FIELD_CHARACTERS = 1_000
 _FIELDS_MOST = 32
+#: Pages may gather for that long (seconds) before they are looked at: progress is written less often than that.
+_GATHER_MOST, _GATHER_LEAST = 0.02, 0.004
+#: And no more than so many characters: a full pipe (64 KiB) would keep the child waiting.
+_GATHER_CHARACTERS = 16 * 1024
 
 
 class PageFrame(NamedTuple):
@@ -59,6 +63,8 @@ class Reading:
     pages: int = 0
     characters: int = 0
     words: int = 0
+    total: int = 0  # as the child tells it; 0 where it is not known
+    began: float = 0.0  # when the first page was here, by the monotonic clock
     unreadable: list[int] = field(default_factory=list)
     other_engine: list[int] = field(default_factory=list)
 
@@ -90,6 +96,7 @@ class Reading:
             raise ChildDied
         if not characters <= len(text) <= 4 * characters or self.characters + characters > self.max_characters:
             raise ChildDied
+        self.total, self.began = total, self.began or time.monotonic()
         self._count(number, characters, words, marks)
         return PageFrame(number, total or None, text, characters, words)
 
@@ -101,6 +108,14 @@ class Reading:
             self.unreadable.append(number)
         if marks & frames.OTHER_ENGINE:
             self.other_engine.append(number)
+
+    def pause(self, now: float) -> float:
+        """For how long (seconds) nothing is missed by looking away, if what comes is as quick as what came: never so
+        long that the pipe gets full, and less and less towards the end, which is not delayed."""
+        spent = now - self.began
+        left = spent * (self.total - self.pages) / self.pages
+        seconds = min(_GATHER_MOST, left / 2, spent * _GATHER_CHARACTERS / (self.characters + 1))
+        return seconds if seconds >= _GATHER_LEAST else 0.0
 
     def document(self, told: dict[str, Any]) -> Document:
         """Return what is known at the end, of which title, engine and the like are as the child tells them."""
