@@ -225,8 +225,8 @@ class Stream:
     def events(self) -> Iterator[tuple[str, Document]]:
         """Each event's name and data until the server ends the stream; a torn one raises IncompleteRead."""
         name = data = ""
-        for raw in self._response:
-            key, _, value = raw.decode().rstrip("\n").partition(":")
+        for line in self._lines():
+            key, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if key == "event":
                 name = value
@@ -239,6 +239,13 @@ class Stream:
             elif not key and not value and data:
                 yield name, json.loads(data)
                 name = data = ""
+
+    def _lines(self) -> Iterator[str]:
+        """Line by line; `readline` would take a stream that was torn off for one that ended."""
+        rest = b""
+        while piece := self._response.read1(65_536):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.decode() for line in lines)
 
     def states(self) -> Iterator[Document]:
         return (document for name, document in self.events() if name == "status")
@@ -382,6 +389,16 @@ class Deployment:
         """Every state the job has been in, from its log."""
         entries: Any = self.redis.xrange(f"ingest:log:{job_id}")
         return [self.services.jobs.load(fields[b"record"]) for _, fields in entries]
+
+    def sweeps_on(self, milliseconds: int) -> None:
+        """Comes back when the sweeps have gone on for that long: time that the system itself has noted."""
+
+        def swept_at() -> int:
+            noted: Any = self.redis.hget("ingest:sweep", "at")
+            return int(noted or 0)
+
+        first = eventually(swept_at, what="a sweep")
+        eventually(lambda: swept_at() >= first + milliseconds, what="more sweeps")
 
     def waits_for(self, condition: Callable[[Job], object], job_id: str) -> Job:
         """The job's record once the condition holds for it."""

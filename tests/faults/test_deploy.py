@@ -57,6 +57,9 @@ def test_row_31_what_ends_within_the_grace_is_completed_by_the_worker_that_stops
     worker, child = at.warm_worker()
     job_id = held_job(at, child)
     worker.send(signal.SIGTERM)
+    for _ in range(2):  # it goes on to renew its claim
+        deadline = at.services.jobs.leases()[0].deadline
+        eventually(lambda seen=deadline: at.services.jobs.leases()[0].deadline > seen, what="a renewed claim")
     later = at.client.upload(b"to warm up")
     os.kill(child, signal.SIGCONT)
     assert worker.wait() == 0

@@ -66,7 +66,8 @@ def test_row_2_a_repeat_with_the_same_key_gives_that_job(cut_short: Deployment) 
 
 
 def test_row_3_a_job_whose_202_was_never_sent_runs_and_is_found_by_its_key(deploy: Callable[..., Deployment]) -> None:
-    """Guards the key's fingerprint being written with the record: without it the repeat is a second upload."""
+    """Guards the key's entry, written with the record, and the id that it holds before: where neither is there the
+    repeat makes a second job (one of the two is enough)."""
     at = deploy()
     at.web(crash={"when": "after", "step": "add"})
     with pytest.raises((ConnectionError, http.client.HTTPException)):

@@ -70,8 +70,8 @@ def test_row_5_a_job_whose_worker_is_killed_before_its_first_page_goes_to_anothe
 def test_row_5_the_mark_that_was_reached_stands_when_the_worker_is_killed_in_the_middle(
     deploy: Callable[..., Deployment],
 ) -> None:
-    """Guards the fence and the mark: without the child's tie to its parent it reads on for nobody; without the mark
-    a client sees the percentage go back."""
+    """Guards the child's tie to its parent, without which it reads on for nobody, and the mark, which both the record
+    and the holding keep: without them a client sees the percentage go back."""
     at = deploy()
     at.web()
     killed, child = at.warm_worker()
