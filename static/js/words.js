@@ -28,10 +28,11 @@ export function clock(iso) {
 }
 
 /** Why a job waits, and for how long. */
-export function waitingWords({ waiting, nextRetryAt, attempt, maxAttempts }, now) {
+export function waitingWords({ waiting, nextRetryAt, attempt, maxAttempts, error }, now) {
   if (waiting?.reason === "paused") return "Waiting: this priority is paused by the operator";
   if (waiting?.reason === "no_worker") return "Waiting: no worker for this priority is running";
   if (waiting?.reason === "backoff") {
+    if (error?.code === "worker_lost") return "Another worker takes over"; // no attempt of the file's own
     const left = (Date.parse(nextRetryAt) - now) / 1000;
     const due = left > 0 ? ` at ${clock(nextRetryAt)}, in ${seconds(left)}` : " now";
     return `Attempt ${attempt + 1} of ${maxAttempts}${due}`;
