@@ -11,10 +11,10 @@ PROCESSES = 2
 
 
 def _warm(path: str) -> None:
-    _read(path)
+    pages_of(path)
 
 
-def _read(path: str) -> int:
+def pages_of(path: str) -> int:
     """Pages of a file; 0 where pdfium cannot open it."""
     import pypdfium2
 
@@ -44,7 +44,7 @@ class BareLoop:
     def run(self, paths: list[Path]) -> tuple[float, int]:
         """Seconds, and pages read."""
         began = time.perf_counter()
-        pages = sum(self._pool.imap_unordered(_read, [str(path) for path in paths], chunksize=1))
+        pages = sum(self._pool.imap_unordered(pages_of, [str(path) for path in paths], chunksize=1))
         return time.perf_counter() - began, pages
 
     def __enter__(self) -> BareLoop:

@@ -148,7 +148,7 @@ class Installation:
         return job
 
     def wait_ended(self, jobs: int, *, seconds: float = 300) -> None:
-        until(lambda: self.ended() >= jobs, f"the end of {jobs} jobs", seconds=seconds, every=0.01)
+        until(lambda: self.ended() >= jobs, f"the end of {jobs} jobs", seconds=seconds, every=0.05)
 
     # ---- ending ---------------------------------------------------------------------------------------------
 
