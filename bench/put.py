@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,8 @@ def measure(options: Options, say: Say) -> list[Figure]:
             ("write", lambda: _bare(at, bare_port, "/write")),
         ]
         for number in range(max(6, options.rounds)):
-            for name, take in (*ways[number % 3 :], *ways[: number % 3]):  # what one leaves to the disk hits another
+            random.Random(number).shuffle(ways)  # what one leaves to the disk hits whoever comes next
+            for name, take in ways:
                 os.sync()
                 times[name].append(take())
             say("  " + ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in times.items()))

@@ -15,10 +15,8 @@ _WORDS = ("the", "page", "holds", "lines", "of", "common", "words", "so", "that"
 
 def folder(options: Options) -> Path | None:
     """The folder of real PDFs, if there is one."""
-    for place in (options.data, ROOT.parent / "shared" / "data" / "pdf"):
-        if place and place.is_dir():
-            return place
-    return None
+    place = options.data or ROOT.parent / "shared" / "data" / "pdf"
+    return place if any(place.glob("*.pdf")) else None
 
 
 def big_pdf(options: Options, where: Path) -> Path:
