@@ -32,7 +32,7 @@ LONGEST_BOUNDARY = 200
 FORM_ALLOWANCE = 1024 * 1024
 """What a form may be longer than its file: fields, part headers, boundaries."""
 
-_FEED = 64 * 1024
+_FEED = 16 * 1024
 _MOST_DIGITS = 100
 
 OnFile = Callable[[str, str], UploadWriter]
