@@ -27,8 +27,8 @@ SPENT_AFTER_MS = 60_000
 #: An Idempotency-Key is remembered that long after its job was accepted.
 IDEMPOTENCY_SECONDS = 86_400
 #: The score in `retrying` of a job that is among the waiting again.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 STAGED = 9_000_000_000_000_000
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ class Sweep:
                 swept.delivered += 1
 
     def _remove_spent(self, swept: Swept) -> None:
-        """Uploads of jobs that were completed a minute ago; the record is looked at once more, for it may be gone."""
+        """Uploads of jobs that were completed a minute ago: nothing leaves that state, so they are not needed again."""
         spent = self._jobs.spent()
         for job_id in spent:
             try:
