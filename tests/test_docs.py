@@ -16,7 +16,9 @@ from app.web.problems import status_of
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md")] + DECISIONS
+PAGES = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/operations.md")
+] + DECISIONS
 
 FIRST_SCREEN_LINES = 24
 #: Not addresses of ours: the files of the pages, and what rq-dashboard brings beside its front page.
@@ -112,7 +114,7 @@ def test_files_and_folders_that_are_named_exist(path):
     named = [
         span
         for span in spans
-        if re.fullmatch(r"(app|docs|static|templates|tests)/[\w./-]*|[\w-]+\.(py|txt|lock|yml)", span)
+        if re.fullmatch(r"(app|deploy|docs|static|templates|tests)/[\w./-]*|[\w-]+\.(py|txt|lock|yml)", span)
     ]
     assert [name for name in named if not (ROOT / name).exists()] == []
 
