@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+import structlog
 
 from app.adapters.redis_client import PREFIX, Script, translated
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
@@ -28,7 +29,11 @@ SPENT_AFTER_MS = 60_000
 IDEMPOTENCY_SECONDS = 86_400
 #: The score in `retrying` of a job that is among the waiting again.
 STAGED = 9_000_000_000_000_000
+NEWER = "This job was written by a newer version of the service."
+TRY_AGAIN = "Try again when the update that is under way has ended."
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class JobStore:
         self._redis = client
         self._clock = clock
         self._measured: tuple[float, int] | None = None
+        self._told_newer = False
         self._add = Script(client, "add")
         self._replace = Script(client, "replace")
         self._claim = Script(client, "claim")
@@ -163,16 +169,25 @@ class JobStore:
     ) -> Job | None:
         """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused.
 
-        `delivery` is the key of the notice that led here: it is deleted in the same step.
+        `delivery` is the key of the notice that led here: it is deleted in the same step. Jobs that a newer version wrote
+        are set aside for the processes of that version, whose sweep brings them back.
         """
-        record, at = self._claim(
+        record, at, newer = self._claim(
             self.now_argument(), priority.value, holder, token, LEASE_MS, int(visible), SCHEMA, delivery
         )
+        if newer:
+            self._tell_newer(newer.decode())
         self._measured = (time.monotonic(), int(at))
         return self.load(record) if record else None
 
     def replace(self, old: Job, new: Job, *, lease: int | None = None) -> bool:
-        """Writes `new` where `old` still stands (and `lease` is still its deadline); False if somebody was first."""
+        """Writes `new` where `old` still stands (and `lease` is still its deadline); False if somebody was first.
+
+        Raises RequestRefused for a record of a newer version: what this one does not know of it would be lost.
+        """
+        if old.schema > SCHEMA:
+            self._tell_newer(old.id)
+            raise RequestRefused("wrong_state", NEWER, suggestion=TRY_AGAIN)
         claim = new.claim
         left = _left(old, new)
         return bool(
@@ -195,6 +210,12 @@ class JobStore:
             )
         )
 
+    def _tell_newer(self, job_id: str) -> None:
+        """Once in a process: while two versions run side by side there may be thousands."""
+        if not self._told_newer:
+            self._told_newer = True
+            log.warning("newer_record_left_alone", job_id=job_id)
+
     def renew(self, job_id: str, *, token: str, holder: str) -> bool:
         """The lease runs anew; False when the claim is gone."""
         return bool(self._renew(self.now_argument(), job_id, token, LEASE_MS, holder))
@@ -210,8 +231,8 @@ class JobStore:
     # ---- what is due ----------------------------------------------------------------------------------------
 
     def stage(self, limit: int = 1000) -> list[tuple[str, Priority]]:
-        """Due retries go back among the waiting, in their old place."""
-        flat = [part.decode() for part in self._stage(self.now_argument(), limit, STAGED)]
+        """Due retries go back among the waiting, in their old place; so do jobs that an older version set aside."""
+        flat = [part.decode() for part in self._stage(self.now_argument(), limit, STAGED, SCHEMA)]
         return [(job_id, Priority(priority)) for job_id, priority in zip(flat[::2], flat[1::2], strict=True)]
 
     def waiting_ids(self, priority: Priority, limit: int) -> list[str]:

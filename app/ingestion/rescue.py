@@ -17,7 +17,7 @@ from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import LEASE_MS, JobStore, Lease
 from app.adapters.sweep_notes import SweepNotes
 from app.domain.job import PRIORITIES, Job, JobStatus
-from app.errors import IngestError, QueueUnavailable, StorageUnavailable
+from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageUnavailable
 from app.services import Services
 
 EVERY_SECONDS = 1.0
@@ -98,7 +98,10 @@ class Sweep:
             return False
         now = self._jobs.now()
         new = job.given_back(now=now) if lease.since < back else job.lost(now=now)
-        if not self._jobs.replace(job, new, lease=lease.deadline):
+        try:
+            if not self._jobs.replace(job, new, lease=lease.deadline):
+                return False
+        except RequestRefused:  # of a newer version, whose own sweep looks after it
             return False
         log.warning("worker_lost", job_id=job.id, holder=lease.holder, losses=new.losses)
         self._follow_up(job, new)

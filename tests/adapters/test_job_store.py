@@ -6,6 +6,7 @@ import fakeredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from app.adapters.job_store import STAGED, JobStore
 from app.domain.job import Failure, FileInfo, Job, JobStatus, Priority, Progress
@@ -111,11 +112,65 @@ def test_a_paused_priority_is_not_claimed_from(services):
     assert claim(services) is not None
 
 
-def test_a_job_of_a_later_schema_is_left_alone(services, redis):
+def written_by_a_newer_version(services, redis, job):
+    """The same record as a later version would have it, with a member that this one does not know."""
+    key = f"ingest:job:{job.id}"
+    redis.hset(key, "record", redis.hget(key, "record").replace(b'"schema":1', b'"colour":"blue","schema":99'))
+    return services.jobs.get(job.id)
+
+
+def test_a_job_of_a_later_schema_is_left_alone_and_holds_up_nobody(services, redis):
+    newer = [add(services, job_id=f"job_{letter * 24}") for letter in "ab"]
+    for job in newer:
+        written_by_a_newer_version(services, redis, job)
+    records = [redis.hget(f"ingest:job:{job.id}", "record") for job in newer]
+    ours = add(services, job_id="job_" + "c" * 24)
+    with capture_logs() as logs:
+        assert claim(services).id == ours.id
+        assert claim(services, token="u") is None
+        with pytest.raises(RequestRefused):
+            services.jobs.replace(services.jobs.get(newer[0].id), ours)
+    assert [line["event"] for line in logs] == ["newer_record_left_alone"]
+    assert [redis.hget(f"ingest:job:{job.id}", "record") for job in newer] == records
+
+
+def test_what_an_older_version_set_aside_waits_in_its_old_place_when_the_newer_one_sweeps(
+    services, redis, clock, monkeypatch
+):
     job = add(services)
-    record = redis.hget(f"ingest:job:{job.id}", "record").replace(b'"schema":1', b'"schema":99')
-    redis.hset(f"ingest:job:{job.id}", "record", record)
+    written_by_a_newer_version(services, redis, job)
+    gone = add(services, job_id="job_" + "b" * 24)
+    written_by_a_newer_version(services, redis, gone)
     assert claim(services) is None
+    services.jobs.bury(gone.id)
+    clock.advance(5)
+    later = add(services, job_id="job_" + "c" * 24)
+    assert services.jobs.stage() == [], "the older version's own sweep"
+    monkeypatch.setattr("app.adapters.job_store.SCHEMA", 99)
+    assert services.jobs.stage() == [(job.id, Priority.MEDIUM)]
+    assert services.jobs.waiting_ids(Priority.MEDIUM, 9) == [job.id, later.id]
+    assert claim(services).id == job.id
+
+
+def test_a_retry_that_an_older_version_set_aside_comes_back_too(services, redis, clock, monkeypatch):
+    add(services)
+    held = claim(services)
+    services.jobs.replace(held, held.failed(Failure.of("job_timeout"), now=clock.now, policy=RetryPolicy(3, 60)))
+    written_by_a_newer_version(services, redis, held)
+    clock.advance(60)
+    assert services.jobs.stage() == [(held.id, Priority.MEDIUM)]
+    assert claim(services) is None
+    monkeypatch.setattr("app.adapters.job_store.SCHEMA", 99)
+    assert services.jobs.stage() == [(held.id, Priority.MEDIUM)]
+    assert claim(services).attempt == 2
+
+
+def test_a_record_of_a_later_version_is_not_written_over(services, redis):
+    """What this version does not know of it would be lost."""
+    job = written_by_a_newer_version(services, redis, add(services))
+    with pytest.raises(RequestRefused, match="wrong_state"):
+        services.jobs.replace(job, job.cancelled(now=1))
+    assert b"blue" in redis.hget(f"ingest:job:{job.id}", "record")
 
 
 def test_only_one_of_two_changes_of_the_same_version_is_written(services, redis):

@@ -52,6 +52,16 @@ def test_a_killed_worker_is_missed_for_two_seconds_and_its_job_waits_again(servi
     assert services.jobs.claim_next(job.priority, holder="v", token="u").id == job.id
 
 
+def test_a_lost_job_of_a_newer_version_is_left_to_the_sweep_of_that_version(services, redis, sweep, clients, clock):
+    newer, ours = jobs.processing(services), jobs.processing(services, priority=Priority.HIGH)
+    key = f"ingest:job:{newer.id}"
+    redis.hset(key, "record", redis.hget(key, "record").replace(b'"schema":1', b'"schema":99'))
+    clients.clear()
+    assert watch(sweep, clock, MISSED_MS // 1000 + 1) == 1
+    assert services.jobs.get(newer.id).status is JobStatus.PROCESSING
+    assert services.jobs.get(ours.id).status is JobStatus.RETRYING
+
+
 def test_a_worker_that_is_seen_again_is_forgiven(services, sweep, clients, clock):
     jobs.processing(services)
     clients.clear()

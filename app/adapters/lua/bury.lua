@@ -9,7 +9,7 @@ if ARGV[4] == '1' and decoded.status ~= 'completed' and decoded.status ~= 'faile
 redis.call('ZADD', prefix .. 'tombs', now, id)
 redis.call('DEL', job, prefix .. 'log:' .. id)
 for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended:completed', 'ended:failed',
-    'ended:cancelled', 'waiting:' .. decoded.priority}) do
+    'ended:cancelled', 'newer', 'waiting:' .. decoded.priority}) do
   redis.call('ZREM', prefix .. place, id)
 end
 if decoded.claim then redis.call('HDEL', prefix .. 'workers:' .. decoded.claim.holder, 'jobId', 'token') end
