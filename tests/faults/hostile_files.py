@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from tests.samples.make_samples import bomb_pdf, docx, paragraph, pdf, pdf_of, stream
+from tests.samples.make_samples import bomb_pdf, docx, paragraph, pdf, pdf_of, stream, work
 
 CATALOGUE = b"<</Type/Catalog/Pages 2 0 R%s>>"
 NO_PAGES = b"<</Type/Pages/Kids[]/Count 0>>"
@@ -48,9 +48,10 @@ def form(content: bytes, resources: bytes = b"") -> bytes:
 
 
 def pdf_that_doubles(depth: int = 30) -> bytes:
-    """A form that draws a form twice, that draws a form twice, and so on: no time is enough for it."""
+    """A form that draws a form twice, that draws a form twice, and so on: no time is enough for it. The last ones are
+    work, so that a quick reader does not fill its memory before its time is over."""
     forms = {6 + level: form(b"/F Do /F Do", b"/XObject<</F %d 0 R>>" % (7 + level)) for level in range(depth)}
-    forms[6 + depth] = form(b"BT ET")
+    forms[6 + depth] = form(work(10_000))
     return one_page(b"/F Do", resources=b"/XObject<</F 6 0 R>>", more=forms)
 
 

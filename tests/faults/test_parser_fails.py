@@ -18,7 +18,7 @@ from app.ingestion.submit import Intake
 from app.services import Services
 from tests.faults import hostile_files
 from tests.processes import LIVE, Deployment, Process
-from tests.samples.make_samples import pdf
+from tests.samples.make_samples import slow_pdf
 
 FAULTY_CHILD = Path(__file__).parents[1] / "adapters" / "faulty_child.py"
 
@@ -61,7 +61,7 @@ class TestOverProcesses:
         at = deploy()
         at.web()
         worker, first = at.warm_worker()
-        job_id = at.client.upload(pdf(*(f"page {number}" for number in range(1500))), "long.pdf")
+        job_id = at.client.upload(slow_pdf()[0], "long.pdf")
         self.goes_on(at, job_id)
         os.kill(first, signal.SIGKILL)
         second = at.parser_of(worker, other_than=first)

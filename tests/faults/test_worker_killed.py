@@ -12,7 +12,7 @@ from app.adapters.job_store import LEASE_MS
 from app.domain.job import JobStatus
 from tests.faults.invariants import check
 from tests.processes import LIVE, Deployment, eventually, is_running
-from tests.samples.make_samples import pdf
+from tests.samples.make_samples import slow_pdf
 
 pytestmark = LIVE
 
@@ -75,8 +75,8 @@ def test_row_5_the_mark_that_was_reached_stands_when_the_worker_is_killed_in_the
     at = deploy()
     at.web()
     killed, child = at.warm_worker()
-    lines = [f"page {number}" for number in range(1500)]
-    job_id = at.client.upload(pdf(*lines), "long.pdf")
+    data, lines = slow_pdf()
+    job_id = at.client.upload(data, "long.pdf")
     reached = at.waits_for(lambda job: job.progress.percentage, job_id)
     os.kill(child, signal.SIGSTOP)
     assert at.job(job_id).status is JobStatus.PROCESSING, "it was too quick to be stopped in the middle"

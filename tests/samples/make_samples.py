@@ -44,20 +44,34 @@ def stream(data: bytes, extra: bytes = b"") -> bytes:
     return b"<</Length %d%s>>\nstream\n%s\nendstream" % (len(data), extra, data)
 
 
-def pdf(*pages: str, title: str = "", author: str = "", font: bytes = b"", to_unicode: bytes = b"") -> bytes:
-    """Return a PDF with a line of text on each page (ASCII, no parentheses)."""
+def work(steps: int) -> bytes:
+    """Drawing that shows nothing and keeps nothing: it costs its reader time on any machine, and no memory."""
+    return b"0 g " * steps
+
+
+def slow_pdf(pages: int = 200) -> tuple[bytes, list[str]]:
+    """Return a PDF whose pages take milliseconds each, so that its reader can be met in the middle, and its text."""
+    lines = [f"page {number}" for number in range(pages)]
+    return pdf(*lines, before=work(120_000)), lines
+
+
+def pdf(
+    *pages: str, title: str = "", author: str = "", font: bytes = b"", to_unicode: bytes = b"", before: bytes = b""
+) -> bytes:
+    """Return a PDF with a line of text on each page (ASCII, no parentheses); `before` is drawn before each."""
     objects = {
         1: b"<</Type/Catalog/Pages 2 0 R>>",
         3: font or b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica%s>>" % (b"/ToUnicode 5 0 R" if to_unicode else b""),
         4: b"<</Title(%s)/Author(%s)/CreationDate(D:20240229120000+01'00')>>" % (title.encode(), author.encode()),
         5: stream(to_unicode),
+        6: stream(before),
     }
     kids = []
     for text in pages:
         content, page = max(objects) + 1, max(objects) + 2
         objects[content] = stream(b"BT /F1 12 Tf 72 720 Td (%s) Tj ET" % text.encode("ascii"))
         objects[page] = (
-            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>>>>>"
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents[6 0 R %d 0 R]/Resources<</Font<</F1 3 0 R>>>>>>"
             % content
         )
         kids.append(b"%d 0 R" % page)
