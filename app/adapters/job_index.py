@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import heapq
+import itertools
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,16 @@ from app.adapters.job_store import JobStore
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.ids import is_job_id
 from app.domain.job import Job, JobStatus, Priority
-from app.errors import ValidationFailed
+from app.errors import CATALOGUE, ValidationFailed
 
 #: How many records are fetched at once.
 SLICE = 200
 #: How many records one call of `page` looks at before it hands out what it has and a cursor that goes on.
 MOST_LOOKED_AT = 4_000
-#: A status with at most that many jobs is listed from its own set, so that few failed among a million are found at once.
+#: A set that is not by creation is sorted where it holds at most that many, so that few among a million are found at once.
 SMALL_SET = 5_000
+#: The set of all jobs.
+ALL = "jobs"
 _SETS = {
     JobStatus.PENDING: "pending",
     JobStatus.PROCESSING: "leases",
@@ -53,11 +57,13 @@ class JobFilter:
         )
 
     @property
-    def place(self) -> str:
-        """The smallest set that holds all of them."""
-        if self.code == "cancelled" and self.status in (None, JobStatus.FAILED):
-            return "ended:cancelled"
-        return _SETS[self.status] if self.status else "jobs"
+    def places(self) -> tuple[str, ...]:
+        """The smallest sets that hold all of them together."""
+        if self.code and self.status in (None, JobStatus.FAILED):
+            # a job that is tried again has the code of its last failure
+            tried_again = self.status is None and CATALOGUE[self.code].retryable
+            return (f"failed:{self.code}", *(["retrying"] if tried_again else []))
+        return (_SETS[self.status] if self.status else ALL,)
 
 
 #: A place in the list, newest first: creation (ms) and id of the last job that was looked at.
@@ -99,40 +105,56 @@ class JobIndex:
             yield from (job for job in records(self._redis, [i for _, i in rows]) if job and wanted.matches(job))
 
     def _slices(self, wanted: JobFilter, after: Position | None) -> Iterator[list[Position]]:
-        place = wanted.place
-        if place != "jobs":
-            with translated():
-                is_small = self._redis.zcard(f"{PREFIX}{place}") <= SMALL_SET
-            if is_small:
-                yield from self._sorted_slices(place, after)
-                return
-        while rows := self._next_slice(after):
-            yield rows
-            after = rows[-1]
+        places = wanted.places
+        if not all(_is_by_creation(place) or self._is_small(place) for place in places):
+            places = (ALL,)
+        rows = _each_once(heapq.merge(*(self._rows(place, after) for place in places), reverse=True))
+        while found := list(itertools.islice(rows, SLICE)):
+            yield found
 
-    def _sorted_slices(self, place: str, after: Position | None) -> Iterator[list[Position]]:
+    def _is_small(self, place: str) -> bool:
+        with translated():
+            return int(self._redis.zcard(f"{PREFIX}{place}")) <= SMALL_SET
+
+    def _rows(self, place: str, after: Position | None) -> Iterator[Position]:
+        """All of one set after a position, newest first by creation."""
+        if not _is_by_creation(place):
+            yield from self._sorted(place, after)
+            return
+        while found := self._next_slice(place, after):
+            yield from found
+            after = found[-1]
+
+    def _sorted(self, place: str, after: Position | None) -> list[Position]:
         """The set's own scores are ends or deadlines; the list is by creation."""
         with translated():
             ids: Any = self._redis.zrange(f"{PREFIX}{place}", 0, -1)
-            created: Any = self._redis.zmscore(f"{PREFIX}jobs", ids) if ids else []
+            created: Any = self._redis.zmscore(f"{PREFIX}{ALL}", ids) if ids else []
         known = [(int(at), i.decode()) for at, i in zip(created, ids, strict=True) if at is not None]
-        rows = sorted((row for row in known if after is None or row < after), reverse=True)
-        for start in range(0, len(rows), SLICE):
-            yield rows[start : start + SLICE]
+        return sorted((row for row in known if after is None or row < after), reverse=True)
 
-    def _next_slice(self, after: Position | None) -> list[Position]:
+    def _next_slice(self, place: str, after: Position | None) -> list[Position]:
         """What comes after a position; several jobs may have been created in the same millisecond."""
         offset, newest = 0, after[0] if after else "+inf"
         while True:
             with translated():
                 found: Any = self._redis.zrevrangebyscore(
-                    f"{PREFIX}jobs", newest, "-inf", start=offset, num=SLICE, withscores=True
+                    f"{PREFIX}{place}", newest, "-inf", start=offset, num=SLICE, withscores=True
                 )
             rows = [(int(at), job_id.decode()) for job_id, at in found]
             kept = [row for row in rows if after is None or row < after]
             if kept or len(rows) < SLICE:
                 return kept
             offset += SLICE
+
+
+def _is_by_creation(place: str) -> bool:
+    return place in (ALL, "pending") or place.startswith("failed:")
+
+
+def _each_once(rows: Iterable[Position]) -> Iterator[Position]:
+    """Of rows in order; a job that moved from one set to another while they were read stands in both."""
+    return (row for row, _ in itertools.groupby(rows))
 
 
 def records(client: redis.Redis, ids: Sequence[str]) -> list[Job | None]:

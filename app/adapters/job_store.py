@@ -58,7 +58,8 @@ def places(job: Job) -> dict[str, int]:
         return {**everywhere, "ended:completed": ended, "spent": ended + SPENT_AFTER_MS}
     if job.status is JobStatus.FAILED:
         cancelled = {"ended:cancelled": job.completed_at or 0} if job.is_cancelled else {}
-        return {**everywhere, "ended:failed": job.completed_at or 0, **cancelled}
+        by_code = {f"failed:{job.failure.code}": job.created_at} if job.failure else {}
+        return {**everywhere, "ended:failed": job.completed_at or 0, **cancelled, **by_code}
     return {**everywhere, "leases": 0}
 
 

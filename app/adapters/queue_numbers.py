@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
 from app.adapters.job_index import records
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import PRIORITIES, Priority
+from app.errors import CATALOGUE
 
 #: How many of the waiting are asked how long they have waited.
 OLDEST_ASKED = 5
@@ -134,15 +134,14 @@ class QueueNumbers:
                 pipe.zcount(f"{PREFIX}ended:{status}", "-inf", when)
             return sum(pipe.execute())
 
-    def failures_by_code(self, limit: int = 1_000) -> dict[str, int]:
-        """Of the jobs that failed last, at most `limit` of them."""
+    def failures_by_code(self) -> dict[str, int]:
+        """Of all failed jobs that are kept, the cancelled ones too; most frequent first, codes without any left out."""
         with translated():
-            ids: Any = self._redis.zrange(f"{PREFIX}ended:failed", 0, limit - 1, desc=True)
-        counts: dict[str, int] = {}
-        for job in records(self._redis, [job_id.decode() for job_id in ids]):
-            if job and job.failure:
-                counts[job.failure.code] = counts.get(job.failure.code, 0) + 1
-        return counts
+            pipe = self._redis.pipeline(transaction=False)
+            for code in CATALOGUE:
+                pipe.zcard(f"{PREFIX}failed:{code}")
+            counts = dict(zip(CATALOGUE, pipe.execute(), strict=True))
+        return {code: counts[code] for code in sorted(counts, key=lambda code: (-counts[code], code)) if counts[code]}
 
 
 def _quantiles(milliseconds: Sequence[float]) -> Quantiles:

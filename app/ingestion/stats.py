@@ -47,6 +47,7 @@ class Statistics:
     now: int
     counts: Counts
     depths: Mapping[Priority, Depth]
+    failures: Mapping[str, int]
     performance: Performance
     workers: list[WorkerInfo]
     system: System
@@ -60,6 +61,7 @@ def queue_statistics(services: Services) -> Statistics:
         now=now,
         counts=numbers.counts(),
         depths=numbers.depths(),
+        failures=numbers.failures_by_code(),
         performance=numbers.performance(now),
         workers=services.workers.alive(),
         system=_system(services),

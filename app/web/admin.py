@@ -1,8 +1,7 @@
-"""The operator's addresses: statistics, commands on the queue, the list of jobs, and the page that shows them."""
+"""The operator's addresses: statistics, commands on the queue, and the page that shows them."""
 
 from __future__ import annotations
 
-import functools
 from typing import Annotated
 
 from flask import Blueprint, Flask, jsonify, render_template, request
@@ -13,15 +12,13 @@ from app.adapters.job_index import JobFilter
 from app.ingestion.bulk import Outcome, act_on_filter, act_on_ids
 from app.ingestion.cleanup import DAY_MS, cleanup
 from app.ingestion.stats import queue_statistics
-from app.ingestion.waiting import waiting_of
 from app.services import Services
 from app.web import operator_schemas as schemas
 from app.web.auth import admin_page, admin_required
 from app.web.bodies import read_json_object
 from app.web.context import services
-from app.web.documents import status_document
 from app.web.statistics import statistics_document
-from app.web.validation import query, read
+from app.web.validation import read
 
 blueprint = Blueprint("admin", __name__)
 
@@ -55,17 +52,6 @@ def command_queue() -> ResponseReturnValue:
         "more": outcome.more,
     }
     return jsonify(document)
-
-
-@blueprint.get("/api/ingest/jobs")
-@admin_required
-def list_jobs() -> ResponseReturnValue:
-    asked = query(schemas.JobQuery, request.args)
-    wanted = JobFilter(asked.status, asked.user_id, asked.priority, asked.code, asked.q)
-    jobs, next_cursor = services().index.page(wanted, limit=asked.limit, cursor=asked.cursor)
-    shown = functools.partial(status_document, max_attempts=services().policy.max_attempts, with_stack_trace=True)
-    documents = [shown(job, waiting_of(services(), job)) for job in jobs]
-    return jsonify({"success": True, "jobs": documents, "nextCursor": next_cursor})
 
 
 def obey(command: Command, at: Services) -> Outcome:

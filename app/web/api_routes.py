@@ -239,6 +239,16 @@ OPERATOR_ROUTES = (
     ),
     Route(
         "GET",
+        "/api/admin/jobs/{jobId}",
+        "One job with its whole history",
+        {200: Answer("The job as the operator sees it.", operator.JobHistory)},
+        "operator",
+        parameters=(JOB_ID,),
+        errors=("not_found", "queue_unavailable", "storage_unavailable"),
+        guard="admin",
+    ),
+    Route(
+        "GET",
         "/api/admin/queue",
         "Statistics of the queue and of what it runs on",
         {200: Answer("The statistics.", operator.Statistics)},

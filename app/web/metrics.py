@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from app.adapters.queue_numbers import QueueNumbers
 from app.ingestion.stats import Statistics, queue_statistics
 from app.web.auth import admin_required
 from app.web.context import services
@@ -22,35 +21,33 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 @admin_required
 def metrics() -> ResponseReturnValue:
-    at = services()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reading(queue_statistics(at), QueueNumbers(at.redis).failures_by_code()))
+    registry.register(_Reading(queue_statistics(services())))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class _Reading:
     """One reading of the statistics in the shape that prometheus-client collects."""
 
-    def __init__(self, statistics: Statistics, failures: dict[str, int]) -> None:
+    def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
-        self._failures = failures
 
     def collect(self) -> Iterator[Metric]:
-        yield from _jobs(self._statistics, self._failures)
+        yield from _jobs(self._statistics)
         yield from _priorities(self._statistics)
         yield from _speed(self._statistics)
         yield from _batch(self._statistics)
         yield from _system(self._statistics)
 
 
-def _jobs(statistics: Statistics, failures: dict[str, int]) -> Iterator[Metric]:
+def _jobs(statistics: Statistics) -> Iterator[Metric]:
     counts = statistics.counts
     jobs = GaugeMetricFamily("ingest_jobs", "Job records kept, by status.", labels=["status"])
     for status in ("pending", "processing", "retrying", "completed", "failed"):
         jobs.add_metric([status], getattr(counts, status))
     yield jobs
-    failed = GaugeMetricFamily("ingest_failed_jobs", "The last 1,000 failed jobs kept, by code.", labels=["code"])
-    for code, number in sorted(failures.items()):
+    failed = GaugeMetricFamily("ingest_failed_jobs", "Failed jobs kept, by code.", labels=["code"])
+    for code, number in sorted(statistics.failures.items()):
         failed.add_metric([code], number)
     yield failed
 

@@ -123,6 +123,35 @@ class JobList(Document):
     )
 
 
+class PastAttempt(Document):
+    """One that ended; a job whose worker was told to stop has more of them than `attempt` says."""
+
+    run: Annotated[int, Field(ge=1)] = Field(description="Begins anew when a failed job is retried.")
+    attempt: Annotated[int, Field(ge=1)]
+    started_at: Time
+    ended_at: Time
+    outcome: str = Field(description="completed, given_back, or the code of the failure.")
+    worker: str
+    seconds: Annotated[float, Field(ge=0)]
+
+
+class Claim(Document):
+    worker: str
+    since: Time
+
+
+class JobHistory(Document):
+    """One job with everything that is kept of it."""
+
+    success: Literal[True]
+    job: Status
+    sha256: str = Field(description="Of the uploaded bytes.")
+    history: list[PastAttempt] = Field(max_length=50, description="Oldest first, the last fifty.")
+    claim: Claim | None = Field(description="Who works on it now.")
+    due_at: Time | None = Field(description="When the next attempt is due, while retrying.")
+    give_backs: Count = Field(description="How often in this run a worker that was told to stop gave it back.")
+
+
 # ---- statistics ------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +177,11 @@ class Priorities(Document):
     high: PriorityState
     medium: PriorityState
     low: PriorityState
+
+
+class FailureCount(Document):
+    code: str
+    count: Annotated[int, Field(ge=1)]
 
 
 class Memory(Document):
@@ -215,6 +249,7 @@ class Statistics(Document):
     success: Literal[True]
     queue: Queue
     priorities: Priorities
+    failures: list[FailureCount] = Field(description="Failed jobs kept, by code, most frequent first.")
     system: System
     performance: Performance
     workers: list[Worker]

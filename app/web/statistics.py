@@ -16,6 +16,7 @@ def statistics_document(statistics: Statistics) -> dict[str, Any]:
         "success": True,
         "queue": _queue(statistics.counts),
         "priorities": {priority.value: _depth(depth, statistics.now) for priority, depth in depths},
+        "failures": [{"code": code, "count": count} for code, count in statistics.failures.items()],
         "system": _system(statistics.system),
         "performance": _performance(statistics.performance),
         "workers": [_worker(worker) for worker in statistics.workers],

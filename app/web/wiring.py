@@ -11,6 +11,7 @@ from app.ingestion.rescue import SweepThread
 from app.services import Services
 from app.web import (
     admin,
+    admin_jobs,
     auth,
     cron,
     dashboard,
@@ -37,7 +38,7 @@ def wire(app: Flask, services: Services) -> None:
     app.extensions["ingest_start"] = Background(services, log, stop).start
     problems.register(app)
     security.register(app, services.settings)
-    for part in (auth, admin, cron, health, metrics, openapi, dashboard):
+    for part in (auth, admin, admin_jobs, cron, health, metrics, openapi, dashboard):
         part.register(app)
     for part in (ingest, events, results, pages):
         app.register_blueprint(part.blueprint)

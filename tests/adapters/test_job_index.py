@@ -5,7 +5,7 @@ from app.adapters.job_index import JobFilter
 from app.domain.job import JobStatus, Priority
 from app.errors import ValidationFailed
 from app.ingestion.cancel import cancel
-from tests.jobs_in_states import failed, pending
+from tests.jobs_in_states import failed, pending, retrying
 
 
 def ids(jobs):
@@ -84,6 +84,27 @@ def test_a_small_set_is_listed_by_creation_and_not_by_end(services, clock):
     first = failed(services, now=clock(), ended=clock() + 900)
     second = failed(services, now=clock() + 1, ended=clock() + 100)
     assert all_pages(services.index, JobFilter(status=JobStatus.FAILED), limit=1) == [[second.id], [first.id]]
+
+
+@pytest.mark.parametrize("status", [None, JobStatus.FAILED])
+def test_few_of_one_code_among_many_jobs_are_found_by_looking_at_them_alone(services, clock, monkeypatch, status):
+    monkeypatch.setattr(job_index, "SLICE", 2)
+    monkeypatch.setattr(job_index, "MOST_LOOKED_AT", 4)
+    monkeypatch.setattr(job_index, "SMALL_SET", 2)
+    old = [failed(services, now=clock() + n, code="poison").id for n in range(5)]
+    for n in range(9):
+        pending(services, now=clock() + 100 + n, priority=Priority.LOW)
+    assert all_pages(services.index, JobFilter(status, code="poison"), limit=3) == [old[:1:-1], old[1::-1]]
+
+
+def test_a_code_means_jobs_that_are_tried_again_too(services, clock):
+    trying = retrying(services, now=clock() + 1)
+    others = [failed(services, now=clock() + n, code="poison").id for n in (0, 2)]
+    ended = failed(services, now=clock() + 3)
+    assert ids(services.index.each(JobFilter(code="job_timeout"))) == [trying.id]
+    assert ids(services.index.each(JobFilter(JobStatus.FAILED, code="job_timeout"))) == []
+    assert ids(services.index.each(JobFilter(code="poison"))) == others[::-1]
+    assert ids(services.index.each(JobFilter())) == [ended.id, others[1], trying.id, others[0]]
 
 
 @pytest.mark.parametrize(

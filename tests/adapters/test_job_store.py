@@ -245,7 +245,12 @@ def test_a_job_stands_in_the_places_of_its_state_and_in_no_other(services, clock
     assert where(job) == {"ingest:jobs", "ingest:retrying", "ingest:waiting:medium"}
     stopped = lost.cancelled(now=clock.now)
     services.jobs.replace(lost, stopped)
-    assert where(job) == {"ingest:jobs", "ingest:ended:failed", "ingest:ended:cancelled"}
+    assert where(job) == {
+        "ingest:jobs",
+        "ingest:ended:failed",
+        "ingest:ended:cancelled",
+        "ingest:failed:cancelled",
+    }
     services.jobs.replace(stopped, stopped.retried(now=clock.now))
     assert where(job) == {"ingest:jobs", "ingest:waiting:medium", "ingest:pending"}
     job = claim(services, token="u")

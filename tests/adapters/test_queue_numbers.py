@@ -1,8 +1,8 @@
 import pytest
 
 from app.adapters.queue_numbers import QueueNumbers
-from app.domain.job import Priority
-from app.ingestion.cancel import cancel
+from app.domain.job import Failure, Priority
+from app.ingestion.cancel import cancel, delete, retry
 from tests.jobs_in_states import completed, failed, pending, processing, retrying
 
 
@@ -76,7 +76,23 @@ def test_run_and_wait_times_come_from_the_latest_runs(numbers, services, clock):
 
 
 def test_failures_are_counted_by_code(numbers, services):
-    failed(services)
-    failed(services)
     failed(services, code="encrypted_document")
-    assert numbers.failures_by_code() == {"corrupt_document": 2, "encrypted_document": 1}
+    failed(services)
+    failed(services)
+    cancel(services, pending(services).id)
+    assert list(numbers.failures_by_code().items()) == [
+        ("corrupt_document", 2),
+        ("cancelled", 1),
+        ("encrypted_document", 1),
+    ]
+
+
+def test_a_failure_that_was_retried_or_removed_is_not_counted_any_more(numbers, services, clock):
+    retried, gone, stays = failed(services), failed(services), failed(services)
+    retry(services, retried.id)
+    delete(services, gone.id)
+    assert numbers.failures_by_code() == {stays.failure.code: 1}
+    failed_again = services.jobs.claim_next(Priority.MEDIUM, holder="w", token="again")
+    other = failed_again.failed(Failure.of("poison"), now=clock(), policy=services.policy)
+    services.jobs.replace(failed_again, other)
+    assert numbers.failures_by_code() == {stays.failure.code: 1, "poison": 1}

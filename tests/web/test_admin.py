@@ -5,7 +5,7 @@ import pytest
 from app.domain.ids import new_job_id
 from app.domain.job import JobStatus, Priority
 from app.ingestion.cleanup import DAY_MS
-from app.web.operator_schemas import JobList, Outcome, Statistics
+from app.web.operator_schemas import Outcome, Statistics
 from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 
@@ -15,27 +15,9 @@ def settings(settings):
     return settings.model_copy(update=SECRETS)
 
 
-@pytest.fixture
-def ask(client, services):
-    """Asks as the admin: a dict or bytes is posted as a command, a text is a path to get."""
-    headers = {"Authorization": f"Bearer {services.settings.admin_token.get_secret_value()}"}
-
-    def ask(what):
-        if isinstance(what, str):
-            return client.get(what, headers=headers)
-        body = what if isinstance(what, bytes) else json.dumps(what).encode()
-        return client.post("/api/admin/queue", data=body, headers=headers, content_type="application/json")
-
-    return ask
-
-
 def error_of(answer):
     assert answer.content_type == "application/problem+json"
     return answer.get_json()["error"]
-
-
-def listed(answer):
-    return [job["jobId"] for job in answer.get_json()["jobs"]]
 
 
 # ---- statistics --------------------------------------------------------------------------------------------------
@@ -203,60 +185,6 @@ def test_a_priority_is_paused_and_resumed(ask, services):
 def test_a_dry_pause_changes_nothing(ask, services):
     assert ask({"action": "pause", "priority": "low", "dryRun": True}).status_code == 200
     assert services.jobs.paused() == frozenset()
-
-
-# ---- the list ----------------------------------------------------------------------------------------------------
-
-
-def test_the_list_goes_on_by_its_cursor(ask, services, clock):
-    made = [pending(services, now=clock() + n, user_id="ada").id for n in range(3)]
-    first = ask("/api/ingest/jobs?userId=ada&limit=2")
-    JobList.model_validate(first.get_json())
-    assert listed(first) == [made[2], made[1]]
-    second = ask(f"/api/ingest/jobs?userId=ada&limit=2&cursor={first.get_json()['nextCursor']}")
-    assert listed(second) == [made[0]]
-    assert second.get_json()["nextCursor"] is None
-
-
-def test_the_list_is_narrowed_by_each_parameter(ask, services):
-    job = failed(services, user_id="ada", name="needle.txt", priority=Priority.LOW)
-    pending(services)
-    for query in (
-        "status=failed",
-        "userId=ada",
-        "priority=low",
-        "code=corrupt_document",
-        "q=NEEDLE",
-        "status=failed&q=",
-    ):
-        assert listed(ask(f"/api/ingest/jobs?{query}")) == [job.id], query
-
-
-def test_the_admin_sees_stack_traces(ask, services):
-    failed(services, code="internal", stack_trace="Traceback of ours")
-    (document,) = ask("/api/ingest/jobs").get_json()["jobs"]
-    assert document["error"]["stackTrace"] == "Traceback of ours"
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        *(
-            ("limit=0", "limit"),
-            ("limit=201", "limit"),
-            ("limit=7.0", "limit"),
-            ("limit=+7", "limit"),
-            ("limit=x", "limit"),
-        ),
-        *(("limit=%C2%B2", "limit"), ("status=gone", "status"), ("priority=1", "priority"), ("code=x", "code")),
-        *(("cursor=nonsense", "cursor"), ("q=" + "x" * 201, "q"), ("userId=" + "x" * 129, "userId")),
-        ("limit=1&limit=2", "limit"),
-    ],
-)
-def test_a_query_that_makes_no_sense_names_the_parameter(ask, query, field):
-    answer = ask(f"/api/ingest/jobs?{query}")
-    assert answer.status_code == 422
-    assert (error_of(answer)["code"], error_of(answer)["field"]) == ("invalid_field", field)
 
 
 # ---- the page ----------------------------------------------------------------------------------------------------

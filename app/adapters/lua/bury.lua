@@ -12,6 +12,7 @@ for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended
     'ended:cancelled', 'newer', 'waiting:' .. decoded.priority}) do
   redis.call('ZREM', prefix .. place, id)
 end
+if decoded.failure then redis.call('ZREM', prefix .. 'failed:' .. decoded.failure.code, id) end
 if decoded.claim then redis.call('HDEL', prefix .. 'workers:' .. decoded.claim.holder, 'jobId', 'token') end
 if decoded.idempotency_key then redis.call('DEL', prefix .. 'idem:' .. decoded.idempotency_key) end
 redis.call('PUBLISH', prefix .. 'changed', id)
