@@ -16,14 +16,17 @@ import redis
 from app.adapters import embedded
 from app.adapters.batch_lock import BatchLock
 from app.adapters.blob_store import BlobStore, LocalBlobs
+from app.adapters.counters import Counters
 from app.adapters.idempotency import IdempotencyKeys
 from app.adapters.job_index import JobIndex
 from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import JobStore
+from app.adapters.meter import Meter
 from app.adapters.parser_process import ParserProcess
 from app.adapters.redis_client import once_client, process_name, quick_client, translated
 from app.adapters.sessions import Sessions
 from app.adapters.sweep_notes import SweepNotes
+from app.adapters.timed_blobs import timed
 from app.adapters.waiting_line import WaitingLine
 from app.adapters.worker_registry import WorkerRegistry
 from app.cache import Cache
@@ -54,6 +57,7 @@ class Services:
         url: str | None = None,
         name: str = "test",
         clock: Callable[[], int] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.settings, self.redis, self.blobs, self.url, self.name = settings, client, blobs, url, name
         self.jobs = JobStore(client, clock=clock)
@@ -64,6 +68,8 @@ class Services:
         self.keys = IdempotencyKeys(client)
         self.sessions = Sessions(client)
         self.workers = WorkerRegistry(client)
+        self.counters = Counters(client)
+        self.meter = meter or Meter()
         self.policy = RetryPolicy(settings.max_retries, settings.retry_base_seconds)
         self.keeper = Keeper()
         self.batching = threading.Lock()  # this process has one parser: it runs one batch at a time
@@ -136,6 +142,16 @@ class Services:
             version=VERSION,
             now=self.jobs.now(),
         )
+        self._report_calls()
+
+    def _report_calls(self) -> None:
+        """A worker answers no scrape: how long its calls took goes into the totals with each beat."""
+        taken = self.meter.take()
+        try:
+            self.counters.add({f"worker:{name}": amount for name, amount in taken.items()})
+        except QueueUnavailable:
+            self.meter.add(taken)
+            raise
 
     def kill_parser(self) -> None:
         """Ends what is being parsed, if this process ever parsed anything."""
@@ -188,12 +204,13 @@ class Stopper:
 
 def connect(settings: Settings, *, role: str) -> Services:
     """The neighbours that the settings name: exactly those, or an error; nothing is asked of them yet."""
-    name = process_name(role)
+    name, meter = process_name(role), Meter()
     url = settings.redis_url or embedded.find(settings.data_dir)
     if url is None:
         raise QueueUnavailable(
             "queue_unavailable", "No Redis: set REDIS_URL, or start the embedded one with ./run.", retry_after=30
         )
     with translated():  # a single connection is made at once
-        client = quick_client(url, name, single=role == "worker")
-    return Services(settings, client=client, blobs=LocalBlobs(settings.data_dir / "blobs"), url=url, name=name)
+        client = quick_client(url, name, single=role == "worker", meter=meter)
+    blobs = timed(LocalBlobs(settings.data_dir / "blobs"), meter)
+    return Services(settings, client=client, blobs=blobs, url=url, name=name, meter=meter)

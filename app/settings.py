@@ -63,6 +63,7 @@ class Settings(BaseSettings):
 
     cron_secret: SecretStr | None = None
     admin_token: SecretStr | None = None
+    metrics_token: SecretStr | None = None
 
     max_upload_bytes: int = Field(100 * 1024**2, ge=1)
     min_free_bytes: int = Field(512 * 1024**2, ge=0)
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
         if value is not None:
             raise ValueError("storage on S3 is not supported yet; unset it, and files are kept in DATA_DIR")
 
-    @field_validator("cron_secret", "admin_token")
+    @field_validator("cron_secret", "admin_token", "metrics_token")
     @classmethod
     def _hard_to_guess(cls, secret: SecretStr | None) -> SecretStr | None:
         value = secret.get_secret_value() if secret else None

@@ -76,7 +76,7 @@ def test_every_wrong_value_has_a_line_that_names_it() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["cron_secret", "admin_token"])
+@pytest.mark.parametrize("name", ["cron_secret", "admin_token", "metrics_token"])
 @pytest.mark.parametrize(
     "secret", ["tiny7", "x" * 40, "changeme-changeme", "your-secure-random-string", "ChangeMe1234567890"]
 )

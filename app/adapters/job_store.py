@@ -14,6 +14,7 @@ from typing import Any
 import redis
 import structlog
 
+from app.adapters.counters import step_counts
 from app.adapters.redis_client import PREFIX, Script, translated
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
 from app.domain.record import from_record, to_record
@@ -90,6 +91,11 @@ def _finished_run(old: Job, new: Job) -> str:
         return ""
     ran, waited = new.updated_at - old.claim.since, old.claim.since - old.created_at
     return json.dumps([new.updated_at, new.status.value, ran, -1 if old.history else waited])
+
+
+def _totals(old: Job, new: Job) -> str:
+    counts = step_counts(old, new)
+    return json.dumps(counts) if counts else ""
 
 
 class JobStore:
@@ -205,6 +211,7 @@ class JobStore:
                 LOG_LIFE_MS if new.status.is_final else 0,
                 old.claim.holder if old.claim and not claim else "",
                 _finished_run(old, new),
+                _totals(old, new),
                 len(left),
                 *left,
                 *_entered(old, new),

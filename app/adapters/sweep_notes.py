@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 
+from app.adapters.counters import TOTALS
 from app.adapters.redis_client import PREFIX, Script, translated
 
 #: Whoever wins the turn has it for a little less than a second.
@@ -65,4 +66,7 @@ class SweepNotes:
         """What the statistics show of the last batch."""
         result = json.dumps({"outcome": outcome, **numbers})
         with translated():
-            self._redis.hset(f"{PREFIX}batch", mapping={"lastRunAt": at, "lastResult": result, "outcome": outcome})
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hset(f"{PREFIX}batch", mapping={"lastRunAt": at, "lastResult": result, "outcome": outcome})
+            pipe.hincrby(TOTALS, f"batches:{outcome}", 1)
+            pipe.execute()

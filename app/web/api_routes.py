@@ -53,7 +53,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Route:
-    """`errors` are the codes beside those that any address may answer; `guard` is admin, cron or nothing."""
+    """`errors` are the codes beside those that any address may answer; `guard` is admin, metrics, cron or nothing."""
 
     method: str
     path: str
@@ -278,7 +278,7 @@ OPERATOR_ROUTES = (
         {200: Answer("Text in the format that Prometheus reads.", None, (TEXT,))},
         "operator",
         errors=("queue_unavailable",),
-        guard="admin",
+        guard="metrics",
     ),
     Route("GET", "/healthz", "Is the process alive", {200: Answer("It is.", operator.Health)}, "operator"),
     Route(

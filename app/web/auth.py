@@ -87,6 +87,26 @@ def cron_required(view: View) -> View:
     return guarded  # type: ignore[return-value]
 
 
+def metrics_reader_required(view: View) -> View:
+    """Whoever may read the numbers and nothing else, or the admin."""
+
+    @functools.wraps(view)
+    def guarded(*args: object, **kwargs: object) -> ResponseReturnValue:
+        token = services().settings.metrics_token
+        if token is None or not _bears(token):
+            _require_admin_or(token)
+        return view(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def _require_admin_or(other: SecretStr | None) -> None:
+    """As `require_admin`; but where another token opens the door it is not closed, only this caller is refused."""
+    if other is not None and not is_admin():
+        raise RequestRefused("unauthenticated")
+    require_admin()
+
+
 def _closed() -> RequestRefused:
     return RequestRefused("not_configured", retry_after=60)
 

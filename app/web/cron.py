@@ -20,7 +20,7 @@ def process_jobs() -> ResponseReturnValue:
     """A batch holds a thread for as long as it runs, so it takes its place like every other long request."""
     if request.method == "HEAD":  # Flask gives it to every GET; a look must not process anything
         return "", 200
-    place = gate().held.take()
+    place = gate().held.take("batch")
     if place is None:
         raise QueueUnavailable("overloaded", retry_after=30)
     with place:

@@ -79,7 +79,7 @@ def _asked_for() -> list[str]:
 
 
 def _streamed(view: ClientView) -> Response:
-    place = gate().held.take()
+    place = gate().held.take("stream")
     if place is None:
         raise QueueUnavailable("too_many_streams", retry_after=5)
     response = Response(

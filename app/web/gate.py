@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from types import TracebackType
 from typing import cast
 
@@ -13,13 +14,14 @@ from typing_extensions import Self
 class Place:
     """One of a budget's places; given back once, however often it is asked to."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, kind: str) -> None:
         self._budget: Budget | None = budget
+        self._kind = kind
 
     def release(self) -> None:
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget.give_back()
+            budget.give_back(self._kind)
 
     def __enter__(self) -> Self:
         return self
@@ -33,20 +35,24 @@ class Place:
 class Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.taken = 0
+        self.taken_by: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self) -> Place | None:
-        """A place, or None when all are taken; whoever takes one releases it."""
+    @property
+    def taken(self) -> int:
+        return self.taken_by.total()
+
+    def take(self, kind: str = "other") -> Place | None:
+        """A place, or None when all are taken; whoever takes one releases it. `kind` is a word for the metrics."""
         with self._lock:
             if self.taken >= self.limit:
                 return None
-            self.taken += 1
-        return Place(self)
+            self.taken_by[kind] += 1
+        return Place(self, kind)
 
-    def give_back(self) -> None:
+    def give_back(self, kind: str) -> None:
         with self._lock:
-            self.taken -= 1
+            self.taken_by[kind] -= 1
 
 
 class Gate:

@@ -118,7 +118,7 @@ def in_words(seconds: int) -> str:
 
 def _ended(job: Job) -> Job:
     """The job as it is at its end, or when SYNC_TIMEOUT is over. Raises `not_found` if it is deleted meanwhile."""
-    place = gate().held.take()
+    place = gate().held.take("synchronous")
     if place is None:
         return job
     deadline = time.monotonic() + services().settings.sync_timeout
@@ -185,7 +185,7 @@ def _look(job_id: str) -> tuple[Job, dict[str, Any]]:
 
 def _awaited(job_id: str, seconds: float) -> tuple[Job, dict[str, Any]]:
     """As soon as the ETag is not one that the client has; without one from it, at the next change."""
-    place = gate().held.take() if is_job_id(job_id) else None
+    place = gate().held.take("long_poll") if is_job_id(job_id) else None
     if place is None:
         return _look(job_id)
     deadline = time.monotonic() + seconds

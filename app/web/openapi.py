@@ -32,6 +32,13 @@ _ABOUT = (
 )
 
 
+_OPENED_BY: dict[str, list[dict[str, list[str]]]] = {
+    "admin": [{"admin": []}, {"session": []}],
+    "metrics": [{"metrics": []}, {"admin": []}, {"session": []}],
+    "cron": [{"cron": []}],
+}
+
+
 @blueprint.get("/openapi.json")
 def description() -> ResponseReturnValue:
     return jsonify(describe())
@@ -50,6 +57,7 @@ def describe() -> dict[str, Any]:
             "schemas": _schemas(),
             "securitySchemes": {
                 "admin": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN"},
+                "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "ingest_admin", "description": "The admin login"},
                 "cron": {"type": "http", "scheme": "bearer", "description": "CRON_SECRET"},
             },
@@ -87,7 +95,7 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {route.body.content_type: {"schema": _body(route.body)}},
         }
     if route.guard:
-        operation["security"] = [{"admin": []}, {"session": []}] if route.guard == "admin" else [{"cron": []}]
+        operation["security"] = _OPENED_BY[route.guard]
     return operation
 
 

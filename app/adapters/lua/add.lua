@@ -15,4 +15,5 @@ if idem ~= '' then
   redis.call('EXPIRE', prefix .. 'idem:' .. idem, ARGV[8])
 end
 append(id, 1, record)
+redis.call('HINCRBY', prefix .. 'totals', 'accepted:' .. cjson.decode(record).priority, 1)
 return {'added'}

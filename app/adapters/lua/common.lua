@@ -6,6 +6,10 @@ if not now then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local function integer(n) return string.format('%.0f', n) end
+local function count(amounts)
+  -- totals that only grow, as JSON of names and amounts
+  for name, amount in pairs(cjson.decode(amounts)) do redis.call('HINCRBY', prefix .. 'totals', name, integer(amount)) end
+end
 local function append(id, version, record)
   -- one log entry per version; its id is the version, so that the log cannot be appended to twice
   redis.call('XADD', prefix .. 'log:' .. id, integer(version) .. '-0', 'record', record)
