@@ -15,7 +15,7 @@ import redis
 
 from app.adapters import embedded
 from app.adapters.batch_lock import BatchLock
-from app.adapters.blob_store import BlobStore, LocalBlobs
+from app.adapters.blob_store import BlobStore, open_store
 from app.adapters.counters import Counters
 from app.adapters.idempotency import IdempotencyKeys
 from app.adapters.job_index import JobIndex
@@ -41,7 +41,8 @@ VERSION = "0.1.0"
 STOP_GRACE_SECONDS = 5.0
 DIFFERENT = "The queue and the file storage belong to different installations."
 MAKE_THEM_ONE = (
-    "Set REDIS_URL and DATA_DIR to a pair that belongs together, or run ./run rebuild to adopt the stored files."
+    "Set REDIS_URL and DATA_DIR (or S3_BUCKET) to a pair that belongs together, "
+    "or run ./run rebuild to adopt the stored files."
 )
 
 
@@ -112,13 +113,13 @@ class Services:
             return stored
         if noted is None and (stored is None or self.blobs.is_empty()):
             if stored is None:
-                self.blobs.set_installation(secrets.token_hex(16))
+                self.blobs.set_installation(secrets.token_hex(16), only_if_unset=True)
                 stored = self.blobs.installation()
             if stored is not None and self.jobs.is_empty():
                 self.jobs.set_installation(stored, only_if_unset=True)
                 return self._agreed()
         if noted is not None and self.jobs.is_empty() and stored is None:
-            self.blobs.set_installation(noted)
+            self.blobs.set_installation(noted, only_if_unset=True)
             return self._agreed()
         raise _mismatch()
 
@@ -212,5 +213,5 @@ def connect(settings: Settings, *, role: str) -> Services:
         )
     with translated():  # a single connection is made at once
         client = quick_client(url, name, single=role == "worker", meter=meter)
-    blobs = timed(LocalBlobs(settings.data_dir / "blobs"), meter)
+    blobs = timed(open_store(settings, hurried=role == "web"), meter)
     return Services(settings, client=client, blobs=blobs, url=url, name=name, meter=meter)

@@ -4,7 +4,10 @@ The only reader of the environment; what a wrong value means is said by `WrongSe
 from __future__ import annotations
 
 import os
+import re
+import ssl
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -29,6 +32,8 @@ KNOWN_SECRETS = (
     "1234567890",
     "0123456789",
 )
+_NEEDED_FOR_S3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
+_BUCKET_FORM = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 BATCH_MARGIN_SECONDS = 15.0
 """What a batch keeps free beside JOB_TIMEOUT before its lock may run out."""
 
@@ -39,6 +44,30 @@ class WrongSettings(Exception):
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """One bucket, and how it is reached."""
+
+    endpoint: str
+    bucket: str
+    access_key: SecretStr
+    secret_key: SecretStr
+    region: str
+    ca_file: Path | None
+
+
+def _readable_certificates(path: Path | None) -> Path | None:
+    """A PEM file as an absolute path; a wrong one is told at start, and not by the first connection."""
+    if path is None:
+        return None
+    path = path.expanduser().absolute()
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError("should be a file that can be read, with certificates in PEM form") from error
+    return path
 
 
 def _cores() -> int:
@@ -60,6 +89,8 @@ class Settings(BaseSettings):
     s3_bucket: str | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    s3_region: str | None = None
+    s3_ca_file: Path | None = None
 
     cron_secret: SecretStr | None = None
     admin_token: SecretStr | None = None
@@ -97,11 +128,29 @@ class Settings(BaseSettings):
             raise ValueError("should begin with redis://, rediss:// or unix://")
         return url
 
-    @field_validator("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
+    @field_validator("s3_endpoint")
     @classmethod
-    def _no_s3_yet(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("storage on S3 is not supported yet; unset it, and files are kept in DATA_DIR")
+    def _s3_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("should be http:// or https:// with a host and maybe a port, and nothing behind it")
+        if "@" in parts.netloc:
+            raise ValueError("should hold no keys; they go into S3_ACCESS_KEY and S3_SECRET_KEY")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _s3_bucket_name(cls, name: str | None) -> str | None:
+        if name is not None and not _BUCKET_FORM.fullmatch(name):
+            raise ValueError("should be 3 to 63 lower-case letters, digits, dots and hyphens, as S3 wants it")
+        return name
+
+    @field_validator("s3_ca_file")
+    @classmethod
+    def _certificates(cls, path: Path | None) -> Path | None:
+        return _readable_certificates(path)
 
     @field_validator("cron_secret", "admin_token", "metrics_token")
     @classmethod
@@ -129,8 +178,8 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _a_batch_fits_its_lock(self) -> Self:
-        problems = []
+    def _what_belongs_together(self) -> Self:
+        problems = self._missing_of_s3()
         if self.last_start_seconds <= 0:
             problems.append("BATCH_TIMEOUT: leaves no time for a job; it has to exceed JOB_TIMEOUT by more than 15 s")
         if self.lock_ttl < self.batch_timeout:
@@ -138,6 +187,28 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _missing_of_s3(self) -> list[str]:
+        """All or none: a store that is only half described must not silently be a folder."""
+        s3 = {name: getattr(self, name) for name in type(self).model_fields if name.startswith("s3_")}
+        if not any(s3.values()):
+            return []
+        missing = [name.upper() for name in _NEEDED_FOR_S3 if not s3[name]]
+        return [f"{name}: is not set, but others of the S3 settings are; set all four or none" for name in missing]
+
+    @property
+    def s3(self) -> S3Place | None:
+        """The bucket, where there is to be one."""
+        if not (self.s3_endpoint and self.s3_bucket and self.s3_access_key and self.s3_secret_key):
+            return None
+        return S3Place(
+            endpoint=self.s3_endpoint,
+            bucket=self.s3_bucket,
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key,
+            region=self.s3_region or "us-east-1",
+            ca_file=self.s3_ca_file,
+        )
 
     @property
     def last_start_seconds(self) -> float:

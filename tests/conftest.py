@@ -12,6 +12,7 @@ from app import create_app
 from app.adapters.blob_store import LocalBlobs
 from app.services import Services
 from app.settings import read_settings
+from tests.s3_servers import running_minio, running_moto
 
 hypothesis.settings.register_profile("ours", deadline=None, max_examples=50)  # no test depends on how fast it runs
 hypothesis.settings.load_profile("ours")
@@ -26,6 +27,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.relative_to(folder).parts[0] in ASKED_AGAIN:
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+@pytest.fixture(scope="session")
+def moto():
+    with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory):
+    with running_minio(tmp_path_factory.mktemp("minio") / "disk") as server:
+        yield server
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""What every blob store has to be able to do, whatever it is made of; `blob_store` holds the stores themselves."""
+"""What every blob store has to be able to do, whatever it is made of; `blob_store` opens the one that is meant."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BlobStore(Protocol):
 
     @property
     def kind(self) -> str:
-        """One word for the operator: ``folder``."""
+        """One word for the operator: ``folder`` or ``s3``."""
 
     def new_upload(self) -> UploadWriter: ...
     def upload_path(self, job_id: str) -> AbstractContextManager[Path]:
@@ -88,10 +88,15 @@ class BlobStore(Protocol):
         """Remove what broken uploads left, if not written to for that long; return how many files went."""
 
     def installation(self) -> str | None: ...
-    def set_installation(self, value: str) -> None: ...
+    def set_installation(self, value: str, *, only_if_unset: bool = False) -> None:
+        """With `only_if_unset` an id that is there stays, also one that another process sets at the same moment."""
+
     def is_empty(self) -> bool: ...
     def check(self) -> None:
         """Prove that something can be written and read back."""
 
     def free_bytes(self) -> int | None:
         """Return None where a store cannot tell."""
+
+    def room_for_uploads(self) -> int | None:
+        """Free bytes of the disk that uploads go to first, which may be another than the store's."""

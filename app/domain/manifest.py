@@ -23,7 +23,8 @@ class Manifest:
     """SHA-256 of the key, in hexadecimal digits."""
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode("ascii")
+        """As UTF-8, which is shorter than escapes: a store that keeps it as a header has room for 2 kB."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:

@@ -38,7 +38,7 @@ class Intake:
 
     def open(self, expected_bytes: int | None = None) -> UploadWriter:
         """Where the bytes go. Raises StorageUnavailable `storage_full` while it is cheap to say so."""
-        free = self._services.blobs.free_bytes()
+        free = self._services.blobs.room_for_uploads()
         if free is not None and free - (expected_bytes or 0) < self._services.settings.min_free_bytes:
             raise StorageUnavailable("storage_full", retry_after=60)
         return self._services.blobs.new_upload()

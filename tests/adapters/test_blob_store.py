@@ -9,13 +9,18 @@ import threading
 import pytest
 
 from app.adapters.blob_store import LocalBlobs, Manifest
+from app.adapters.s3_blobs import open_s3_blobs
 from app.domain.ids import new_job_id
 from app.errors import StorageFailed, StorageUnavailable
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "moto", "minio"])
 def blobs(request, tmp_path):
-    return LocalBlobs(tmp_path / "blobs")
+    """Each kind of store, empty; moto is an S3 in this process, MinIO a real one."""
+    if request.param == "folder":
+        return LocalBlobs(tmp_path / "blobs")
+    server = request.getfixturevalue(request.param)
+    return open_s3_blobs(server.place(), tmp_path / "spool", hurried=False)
 
 
 def manifest_of(job_id, data, **given):
@@ -235,9 +240,8 @@ def test_a_sound_store_passes_its_check_and_keeps_nothing_of_it(blobs):
     assert blobs.prune_partials(-1) == 0
 
 
-def test_free_room_is_told(blobs):
-    assert blobs.free_bytes() > 0
-    assert blobs.kind == "folder"
+def test_the_room_for_uploads_is_told(blobs):
+    assert blobs.room_for_uploads() > 0
 
 
 @pytest.mark.parametrize(
@@ -261,6 +265,11 @@ def test_nothing_but_a_token_can_name_a_result(blobs, bad):
 
 
 # only in a folder
+
+
+def test_a_folder_tells_its_free_room(folder):
+    assert folder.free_bytes() > 0
+    assert folder.kind == "folder"
 
 
 @pytest.fixture

@@ -1,0 +1,311 @@
+"""Speaks to MinIO, Amazon S3 and what is like them: the only place that knows the client library.
+
+Each step is one request (or a few) that a `Caller` asks with its patience; what is refused is a `Refusal`. Bodies go out
+in small pieces, so that each of them has its own time, and come in as streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.datatypes import Part
+from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.helpers import genheaders
+
+from app.adapters.s3_errors import CERTIFICATE, CONNECTION, EXISTS, NO_BUCKET, NO_KEY, NO_UPLOAD, meaning_of
+from app.adapters.s3_patience import Caller, Refusal
+from app.adapters.spool import SpoolFile
+from app.errors import IngestError
+from app.settings import S3Place
+
+_T = TypeVar("_T")
+#: Files larger than this are sent in parts of this size (bytes), more where 10,000 parts would not do.
+PART_BYTES = 16 * 1024**2
+_MOST_PARTS = 10_000
+_PIECE_BYTES = 64 * 1024
+_CONNECT_SECONDS = 2.0
+_CONNECTIONS = 64
+_MARK = "put"
+
+
+@dataclass(frozen=True)
+class Head:
+    """An object without its bytes; `metadata` has lower-case names."""
+
+    size: int
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Listed:
+    key: str
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A multipart upload that nobody has completed yet."""
+
+    key: str
+    upload_id: str
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An object, or a range of one, on its way in; `start` is the place of its first byte, `size` the whole object's."""
+
+    body: urllib3.BaseHTTPResponse
+    head: Head
+    start: int
+
+
+class _Pool(urllib3.PoolManager):
+    """Connections with a time limit that each request sets, and the server's clock."""
+
+    def __init__(self, ca_file: Path | None, *, secure: bool) -> None:
+        trust: dict[str, Any] = {"ssl_context": _trust(ca_file)} if secure else {}
+        super().__init__(maxsize=_CONNECTIONS, retries=False, **trust)
+        self._limits = threading.local()
+        self._ahead = time.time() - time.monotonic()
+
+    @contextlib.contextmanager
+    def answering_within(self, seconds: float) -> Iterator[None]:
+        self._limits.seconds = seconds
+        yield
+
+    def now(self) -> float:
+        """Seconds since the epoch by the server's clock: this machine's may be wrong."""
+        return time.monotonic() + self._ahead
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **given: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        seconds = max(0.1, self._limits.seconds)
+        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
+        if given.get("body"):
+            given["body"] = _pieces(memoryview(given["body"]))
+        response = super().urlopen(method, url, redirect=False, timeout=timeout, **given)
+        date = response.headers.get("date")
+        if date:
+            with contextlib.suppress(ValueError, TypeError):
+                self._ahead = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        return response
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """The given authorities alone, else the system's and those that everybody knows."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if ca_file is None:
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _pieces(body: memoryview) -> Iterator[memoryview]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
+
+
+class S3Client:
+    """One bucket. It is made, private, when it is first missed. Keys are given in full."""
+
+    def __init__(self, place: S3Place, caller: Caller, *, part_bytes: int = PART_BYTES) -> None:
+        address = urlsplit(place.endpoint)
+        secure = address.scheme == "https"
+        self._pool = _Pool(place.ca_file, secure=secure)
+        self._minio = Minio(
+            endpoint=address.netloc,
+            access_key=place.access_key.get_secret_value(),
+            secret_key=place.secret_key.get_secret_value(),
+            region=place.region,
+            secure=secure,
+            http_client=self._pool,
+        )
+        self._bucket, self._region, self._caller, self._part_bytes = place.bucket, place.region, caller, part_bytes
+
+    def asked(self, step: Callable[[], _T], caller: Caller | None = None) -> _T:
+        """What `step` gives, asked with patience; raises our errors. For steps that go beyond one call of this class."""
+        return (caller or self._caller).ask(lambda seconds: self._once(step, seconds))
+
+    def _unless(self, code: str, step: Callable[[], _T]) -> _T | None:
+        """As `asked`, but None where the store refuses with that code."""
+        try:
+            return self.asked(step)
+        except IngestError as error:
+            if isinstance(error.__cause__, Refusal) and error.__cause__.code == code:
+                return None
+            raise
+
+    # ---- writing ----------------------------------------------------------------------------------------------
+
+    def put(self, key: str, data: bytes, *, only_if_missing: bool = False) -> None:
+        """A small object; with `only_if_missing` one that is there stays."""
+        headers = {"If-None-Match": "*"} if only_if_missing else {}
+        self._unless(EXISTS if only_if_missing else "", lambda: self._put(key, data, headers))
+
+    def put_file(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
+        """All of `file` under `key`, visible at once and with its metadata. Put again, it is the same object."""
+        if file.size <= self._part_bytes:
+            with file.part(0, file.size) as view:
+                self.asked(lambda: self._put(key, view, genheaders(dict(metadata), None, None, None, False)))
+            return
+        self._put_in_parts(key, file, metadata)
+
+    def _put(self, key: str, data: bytes | memoryview, headers: dict[str, Any]) -> None:
+        self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": "application/octet-stream"})  # type: ignore[arg-type]
+
+    def _put_in_parts(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
+        mark = secrets.token_hex(8)
+        headers = genheaders({**metadata, _MARK: mark}, None, None, None, False)
+        upload_id = self.asked(lambda: self._minio._create_multipart_upload(self._bucket, key, dict(headers)))
+        try:
+            parts = [
+                self._put_part(key, file, (upload_id, number, start, length))
+                for number, (start, length) in enumerate(_ranges(file.size, self._part_bytes), 1)
+            ]
+            self.asked(lambda: self._complete(key, upload_id, parts, mark))
+        except BaseException:
+            with contextlib.suppress(Exception):  # else it is pruned after a day
+                self.abort(key, upload_id)
+            raise
+
+    def _put_part(self, key: str, file: SpoolFile, part: tuple[str, int, int, int]) -> Part:
+        upload_id, number, start, length = part
+        with file.part(start, length) as view:
+            etag = self.asked(
+                lambda: self._minio._upload_part(self._bucket, key, view, None, upload_id, number)  # type: ignore[arg-type]
+            )
+        return Part(number, etag)
+
+    def _complete(self, key: str, upload_id: str, parts: list[Part], mark: str) -> None:
+        """A completion may be answered with 200 and an error in it, or its answer be lost: the object itself says."""
+        try:
+            self._minio._complete_multipart_upload(self._bucket, key, upload_id, parts)
+        except S3Error as error:
+            if error.code != NO_UPLOAD:
+                raise
+        except (ValueError, ParseError):
+            pass
+        head = _head_of(self._minio.stat_object(self._bucket, key).metadata or {})
+        if head.metadata.get(_MARK) != mark:
+            raise Refusal(NO_UPLOAD, meaning_of(NO_UPLOAD))
+
+    # ---- reading ----------------------------------------------------------------------------------------------
+
+    def head(self, key: str) -> Head | None:
+        """None where there is no such object."""
+        found = self._unless(NO_KEY, lambda: self._minio.stat_object(self._bucket, key))
+        return None if found is None else _head_of(found.metadata or {})
+
+    def get(self, key: str) -> bytes | None:
+        """A small object, whole; None where there is none."""
+        found: bytes | None = self._unless(NO_KEY, lambda: self.open(key, {}).body.read())
+        return found
+
+    def open(self, key: str, headers: Mapping[str, str]) -> Answer:
+        """A step for `asked`: the beginning of an answer, whose body has to be read or closed by the caller."""
+        body = self._minio.get_object(self._bucket, key, request_headers=dict(headers))
+        head, placed = _head_of(body.headers), body.headers.get("content-range", "")
+        if not placed.startswith("bytes "):
+            return Answer(body, head, 0)
+        place, _, size = placed.removeprefix("bytes ").partition("/")
+        return Answer(body, Head(int(size), head.etag, head.metadata), int(place.partition("-")[0]))
+
+    def listed(self, prefix: str, after: str, take: Callable[[Iterator[Listed]], _T]) -> _T:
+        """What `take` makes of the objects, which come in the order of their keys, a page at a time; it may be called
+        again, with all of them."""
+
+        def step() -> _T:
+            items = self._minio.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
+            return take(Listed(item.object_name or "", self._age(item.last_modified)) for item in items)
+
+        return self.asked(step)
+
+    # ---- removing ---------------------------------------------------------------------------------------------
+
+    def remove(self, key: str, caller: Caller | None = None) -> None:
+        self.asked(lambda: self._minio.remove_object(self._bucket, key), caller)
+
+    def unfinished(self) -> list[Unfinished]:
+        """Those that the server tells of: MinIO only of its own recent ones, and it removes them itself after a day."""
+        listed = self.asked(lambda: self._minio._list_multipart_uploads(self._bucket))
+        return [
+            Unfinished(upload.object_name, upload.upload_id or "", self._age(upload.initiated_time))
+            for upload in listed.uploads
+        ]
+
+    def abort(self, key: str, upload_id: str) -> None:
+        self.asked(lambda: self._minio._abort_multipart_upload(self._bucket, key, upload_id))
+
+    # ---- one request ------------------------------------------------------------------------------------------
+
+    def _age(self, written: Any) -> float:
+        return max(0.0, self._pool.now() - written.timestamp()) if written else 0.0
+
+    def _once(self, step: Callable[[], _T], seconds: float) -> _T:
+        with self._pool.answering_within(seconds):
+            try:
+                with refusals():
+                    return step()
+            except Refusal as refusal:
+                if refusal.code != NO_BUCKET:
+                    raise
+            with refusals():
+                self._make_bucket()
+                return step()
+
+    def _make_bucket(self) -> None:
+        try:
+            self._minio.make_bucket(self._bucket, location=self._region)
+        except S3Error as error:
+            if error.code != "BucketAlreadyOwnedByYou":  # another process was faster
+                raise
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Whatever the client library, its connections or the system raise comes out as a `Refusal`."""
+    try:
+        yield
+    except (S3Error, ServerError, InvalidResponseError, urllib3.exceptions.HTTPError, OSError, ParseError) as error:
+        code = _code_of(error)
+        raise Refusal(code, meaning_of(code)) from error
+
+
+def _code_of(error: Exception) -> str | int:
+    if isinstance(error, S3Error):
+        return error.code or CONNECTION
+    if isinstance(error, ServerError):
+        return int(error.status_code)
+    if isinstance(error, InvalidResponseError):
+        return int(error._code)
+    certificate = isinstance(error, urllib3.exceptions.SSLError) and isinstance(
+        error.args[0] if error.args else None, ssl.SSLCertVerificationError
+    )
+    return CERTIFICATE if certificate else CONNECTION
+
+
+def _head_of(headers: Mapping[str, str]) -> Head:
+    lower = {name.lower(): value for name, value in headers.items()}
+    given = {name.removeprefix("x-amz-meta-"): value for name, value in lower.items() if name.startswith("x-amz-meta-")}
+    return Head(int(lower.get("content-length", 0)), lower.get("etag", ""), given)
+
+
+def _ranges(size: int, part_bytes: int) -> Iterator[tuple[int, int]]:
+    while -(-size // part_bytes) > _MOST_PARTS:
+        part_bytes *= 2
+    for start in range(0, size, part_bytes):
+        yield start, min(part_bytes, size - start)
