@@ -26,7 +26,12 @@ def minio_binary() -> str:
     """Built by `.ci/minio`; without one the test is skipped, and fails where it has to run."""
     kept = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "async-file-ingestion"
     built = sorted(map(str, kept.glob("minio-*/minio")))
-    candidates = [os.environ.get("MINIO_BINARY"), shutil.which("minio"), str(Path("~/go/bin/minio").expanduser()), *built]
+    candidates = [
+        os.environ.get("MINIO_BINARY"),
+        shutil.which("minio"),
+        str(Path("~/go/bin/minio").expanduser()),
+        *built,
+    ]
     for path in candidates:
         if path and os.access(path, os.X_OK):
             return path

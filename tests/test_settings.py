@@ -95,11 +95,60 @@ def test_a_good_secret_is_taken_and_never_shown() -> None:
         assert "hidden" not in text
 
 
-@pytest.mark.parametrize("name", ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"])
-def test_storage_on_s3_is_refused_until_it_is_there(name: str) -> None:
-    (line,) = wrong(**{name: "anything"})
-    assert line.startswith(name.upper())
-    assert "not supported yet" in line
+S3 = {
+    "s3_endpoint": "https://s3.example.org",
+    "s3_bucket": "ingest",
+    "s3_access_key": "key-of-s3",
+    "s3_secret_key": "secret-of-s3",
+}
+
+
+def test_a_bucket_is_described_by_four_settings() -> None:
+    assert read().s3 is None
+    place = read(**S3).s3
+    assert place
+    assert (place.endpoint, place.bucket, place.region) == ("https://s3.example.org", "ingest", "us-east-1")
+    assert place.secret_key.get_secret_value() == "secret-of-s3"
+    assert {name: shown(read(**S3))[name] for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY")} == dict.fromkeys(
+        ("S3_ACCESS_KEY", "S3_SECRET_KEY"), "(set)"
+    )
+
+
+@pytest.mark.parametrize("missing", S3)
+def test_half_a_bucket_is_refused_by_the_name_of_what_is_missing(missing: str) -> None:
+    given = {name: value for name, value in S3.items() if name != missing}
+    (line,) = wrong(**given)
+    assert line.startswith(f"{missing.upper()}: is not set")
+
+
+def test_a_region_alone_is_half_a_bucket_too() -> None:
+    assert len(wrong(s3_region="eu-west-1")) == 4
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "s3.example.org",
+        "ftp://s3.example.org",
+        "https://",
+        "https://s3.example.org/path",
+        "https://key:word@s3.example.org",
+    ],
+)
+def test_an_endpoint_is_an_address_and_nothing_else(endpoint: str) -> None:
+    (line,) = wrong(**{**S3, "s3_endpoint": endpoint})
+    assert line.startswith("S3_ENDPOINT: should")
+    assert "key:word" not in line
+
+
+def test_a_bucket_has_a_name_that_s3_takes() -> None:
+    assert wrong(**{**S3, "s3_bucket": "My_Bucket"})[0].startswith("S3_BUCKET: should be 3 to 63")
+
+
+def test_a_file_of_certificates_is_read_at_start(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for path in (tmp_path / "ca.pem", tmp_path / "missing"):
+        assert wrong(**{**S3, "s3_ca_file": path})[0].startswith("S3_CA_FILE: should be a file")
 
 
 def test_a_batch_has_to_have_time_for_a_job() -> None:
@@ -142,4 +191,4 @@ def test_a_child_sees_what_was_found_and_made(tmp_path: Path) -> None:
 
 def test_the_example_names_every_setting() -> None:
     named = re.findall(r"^#([A-Z_0-9]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields if not name.startswith("s3_"))
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
