@@ -319,8 +319,12 @@ class Deployment:
         """A web server that answers; `server_pid` is the process that serves."""
         process = self.start("-m", "gunicorn", "app:create_app()", crash=crash)
         self.web_process = process
-        eventually(lambda: self._answers(process), what="the web server")
+        self.until_answered(process)
         return process
+
+    def until_answered(self, process: Process) -> None:
+        """That web server, which was just started, serves."""
+        eventually(lambda: self._answers(process), what="the web server")
 
     def _answers(self, process: Process) -> bool:
         assert process.is_alive, process.says()
