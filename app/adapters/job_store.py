@@ -15,6 +15,7 @@ import redis
 import structlog
 
 from app.adapters.counters import step_counts
+from app.adapters.history import marks, run_that_ended
 from app.adapters.redis_client import PREFIX, Script, translated
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
 from app.domain.record import from_record, to_record
@@ -83,14 +84,11 @@ def _dump(job: Job) -> str:
 
 
 def _finished_run(old: Job, new: Job) -> str:
-    """What the statistics keep of an attempt that ended: when, how, and how long it ran and had waited (ms).
-
-    Only a job's first claim tells how long it had waited: before a later one it was held, or lay failed for days.
-    """
-    if not new.status.is_final or old.claim is None:
+    """What the statistics keep of an attempt that ended a job: when, how, and how long it ran and had waited (ms)."""
+    run = run_that_ended(old, new)
+    if run is None:
         return ""
-    ran, waited = new.updated_at - old.claim.since, old.claim.since - old.created_at
-    return json.dumps([new.updated_at, new.status.value, ran, -1 if old.history else waited])
+    return json.dumps([new.updated_at, new.status.value, run.ran, -1 if run.waited is None else run.waited])
 
 
 def _totals(old: Job, new: Job) -> str:
@@ -212,6 +210,7 @@ class JobStore:
                 old.claim.holder if old.claim and not claim else "",
                 _finished_run(old, new),
                 _totals(old, new),
+                ",".join(map(str, marks(old, new))),
                 len(left),
                 *left,
                 *_entered(old, new),

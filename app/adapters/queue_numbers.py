@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import redis
 
+from app.adapters.history import Quantiles
 from app.adapters.job_index import records
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import PRIORITIES, Priority
@@ -39,14 +40,6 @@ class Depth:
     waiting: int
     oldest_since: int | None
     paused: bool
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """In seconds; None where nothing was measured yet."""
-
-    p50: float | None
-    p95: float | None
 
 
 @dataclass(frozen=True)

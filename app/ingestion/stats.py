@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.adapters.history import History, Period
 from app.adapters.queue_numbers import Counts, Depth, Performance, QueueNumbers
 from app.adapters.redis_client import PREFIX, translated
 from app.adapters.redis_memory import RedisMemory, redis_memory
@@ -49,6 +50,7 @@ class Statistics:
     depths: Mapping[Priority, Depth]
     failures: Mapping[str, int]
     performance: Performance
+    windows: Mapping[int, Period]
     workers: list[WorkerInfo]
     system: System
     batch: BatchState
@@ -63,6 +65,7 @@ def queue_statistics(services: Services) -> Statistics:
         depths=numbers.depths(),
         failures=numbers.failures_by_code(),
         performance=numbers.performance(now),
+        windows=History(services.redis).windows(now=now),
         workers=services.workers.alive(),
         system=_system(services),
         batch=_batch(services),

@@ -1,4 +1,4 @@
-"""The operator's addresses: statistics, commands on the queue, and the page that shows them."""
+"""The operator's addresses: commands on the queue, and the page that gives them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from pydantic import Field, TypeAdapter
 from app.adapters.job_index import JobFilter
 from app.ingestion.bulk import Outcome, act_on_filter, act_on_ids
 from app.ingestion.cleanup import DAY_MS, cleanup
-from app.ingestion.stats import queue_statistics
 from app.services import Services
 from app.web import operator_schemas as schemas
 from app.web.auth import admin_page, admin_required
 from app.web.bodies import read_json_object
 from app.web.context import services
-from app.web.statistics import statistics_document
 from app.web.validation import read
 
 blueprint = Blueprint("admin", __name__)
@@ -30,12 +28,6 @@ COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminat
 @admin_page
 def operator_page() -> ResponseReturnValue:
     return render_template("operator.html")
-
-
-@blueprint.get("/api/admin/queue")
-@admin_required
-def show_queue() -> ResponseReturnValue:
-    return jsonify(statistics_document(queue_statistics(services())))
 
 
 @blueprint.post("/api/admin/queue")

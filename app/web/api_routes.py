@@ -257,6 +257,16 @@ OPERATOR_ROUTES = (
         guard="admin",
     ),
     Route(
+        "GET",
+        "/api/admin/history",
+        "Throughput, errors and times of the last hours",
+        {200: Answer("Every step of that time.", operator.History)},
+        "operator",
+        query=operator.HistoryQuery,
+        errors=("invalid_field", "queue_unavailable"),
+        guard="admin",
+    ),
+    Route(
         "POST",
         "/api/admin/queue",
         "Clean up, retry, cancel, delete, pause or resume",

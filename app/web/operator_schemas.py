@@ -210,6 +210,23 @@ class Seconds(Document):
     p95: float | None
 
 
+class Window(Document):
+    """What ended in the last hours, whether its record is kept or not; quantiles are off by a tenth at most."""
+
+    completed: Count
+    failed: Count = Field(description="The cancelled ones left out.")
+    cancelled: Count
+    error_rate: Annotated[float, Field(ge=0, le=1)] = Field(description="Cancelled ones left out.")
+    run_seconds: Seconds
+    wait_seconds: Seconds
+
+
+class Windows(Document):
+    one_hour: Window = Field(alias="1h")
+    one_day: Window = Field(alias="24h")
+    three_days: Window = Field(alias="72h")
+
+
 class Performance(Document):
     jobs_per_minute: float = Field(description="Jobs that ended in the last minute.")
     error_rate: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -217,6 +234,7 @@ class Performance(Document):
     )
     run_seconds: Seconds = Field(description="Of the last 500 attempts that ended a job.")
     wait_seconds: Seconds = Field(description="From upload to first attempt, of the same.")
+    windows: Windows
 
 
 class Worker(Document):
@@ -254,6 +272,33 @@ class Statistics(Document):
     performance: Performance
     workers: list[Worker]
     batch: Batch
+
+
+class HistoryQuery(Document):
+    """The query of the history."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    hours: Literal["1", "24", "72"] = Field("24", description="How far back.")
+
+
+class Point(Document):
+    """One step. It begins at `at`; the last one is not over yet."""
+
+    at: Time
+    completed: Count
+    failed: Count = Field(description="The cancelled ones left out.")
+    cancelled: Count
+    lost: Count = Field(description="Attempts whose worker died or froze; the job itself goes on.")
+    run_seconds: Seconds = Field(description="Of the attempts that ended a job; off by a tenth at most.")
+    wait_seconds: Seconds = Field(description="From upload to first attempt, of the same.")
+
+
+class History(Document):
+    success: Literal[True]
+    hours: Literal[1, 24, 72]
+    step_seconds: Literal[60, 900, 3600]
+    points: list[Point] = Field(description="Every step, oldest first, also where nothing happened.")
 
 
 # ---- batch, health ---------------------------------------------------------------------------------------------

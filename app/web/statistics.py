@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.adapters.queue_numbers import Counts, Depth, Performance, Quantiles
+from app.adapters.history import Period, Quantiles
+from app.adapters.queue_numbers import Counts, Depth, Performance
 from app.adapters.worker_registry import WorkerInfo
 from app.ingestion.stats import BatchState, Statistics, System
 from app.web.documents import iso
@@ -18,7 +19,10 @@ def statistics_document(statistics: Statistics) -> dict[str, Any]:
         "priorities": {priority.value: _depth(depth, statistics.now) for priority, depth in depths},
         "failures": [{"code": code, "count": count} for code, count in statistics.failures.items()],
         "system": _system(statistics.system),
-        "performance": _performance(statistics.performance),
+        "performance": {
+            **_performance(statistics.performance),
+            "windows": {f"{hours}h": _window(period) for hours, period in statistics.windows.items()},
+        },
         "workers": [_worker(worker) for worker in statistics.workers],
         "batch": _batch(statistics.batch),
     }
@@ -61,6 +65,39 @@ def _performance(performance: Performance) -> dict[str, Any]:
         "errorRate": performance.error_rate,
         "runSeconds": _seconds(performance.run_seconds),
         "waitSeconds": _seconds(performance.wait_seconds),
+    }
+
+
+def _window(period: Period) -> dict[str, Any]:
+    return {
+        "completed": period.completed,
+        "failed": period.failed,
+        "cancelled": period.cancelled,
+        "errorRate": period.error_rate,
+        "runSeconds": _seconds(period.run_seconds),
+        "waitSeconds": _seconds(period.wait_seconds),
+    }
+
+
+def history_document(points: list[Period], *, hours: int, step_seconds: int) -> dict[str, Any]:
+    """The document of `GET /api/admin/history`."""
+    return {
+        "success": True,
+        "hours": hours,
+        "stepSeconds": step_seconds,
+        "points": [_point(period) for period in points],
+    }
+
+
+def _point(period: Period) -> dict[str, Any]:
+    return {
+        "at": iso(period.at),
+        "completed": period.completed,
+        "failed": period.failed,
+        "cancelled": period.cancelled,
+        "lost": period.lost,
+        "runSeconds": _seconds(period.run_seconds),
+        "waitSeconds": _seconds(period.wait_seconds),
     }
 
 

@@ -12,6 +12,7 @@ from app.services import Services
 from app.web import (
     admin,
     admin_jobs,
+    admin_numbers,
     auth,
     cron,
     dashboard,
@@ -38,7 +39,7 @@ def wire(app: Flask, services: Services) -> None:
     app.extensions["ingest_start"] = Background(services, log, stop).start
     problems.register(app)
     security.register(app, services.settings)
-    for part in (auth, admin, admin_jobs, cron, health, metrics, openapi, dashboard):
+    for part in (auth, admin, admin_jobs, admin_numbers, cron, health, metrics, openapi, dashboard):
         part.register(app)
     for part in (ingest, events, results, pages):
         app.register_blueprint(part.blueprint)

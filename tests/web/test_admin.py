@@ -1,11 +1,9 @@
-import json
-
 import pytest
 
 from app.domain.ids import new_job_id
 from app.domain.job import JobStatus, Priority
 from app.ingestion.cleanup import DAY_MS
-from app.web.operator_schemas import Outcome, Statistics
+from app.web.operator_schemas import Outcome
 from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 
@@ -18,36 +16,6 @@ def settings(settings):
 def error_of(answer):
     assert answer.content_type == "application/problem+json"
     return answer.get_json()["error"]
-
-
-# ---- statistics --------------------------------------------------------------------------------------------------
-
-
-def test_statistics_of_an_empty_queue(ask):
-    document = ask("/api/admin/queue").get_json()
-    Statistics.model_validate(document)
-    assert document["queue"]["totalJobs"] == 0
-    assert document["queue"]["lastProcessedAt"] is None
-    assert document["priorities"]["low"] == {"depth": 0, "oldestWaitSeconds": None, "paused": False}
-
-
-def test_statistics_of_a_busy_one(ask, services, clock, redis):
-    completed(services)
-    failed(services)
-    pending(services, now=clock() - 2500, priority=Priority.HIGH)
-    services.beat(state="busy", priorities=(Priority.HIGH,), started_at=clock())
-    result = {"outcome": "ok", "processed": 1, "duration_ms": 7}
-    redis.hset("ingest:batch", mapping={"lastRunAt": clock(), "lastResult": json.dumps(result)})
-    document = ask("/api/admin/queue").get_json()
-    Statistics.model_validate(document)
-    queue = document["queue"]
-    states = ("completedJobs", "failedJobs", "pendingJobs", "processingJobs", "retryingJobs")
-    assert queue["totalJobs"] == sum(queue[state] for state in states) == 3
-    assert queue["lastProcessedAt"].endswith("Z")
-    assert document["priorities"]["high"] == {"depth": 1, "oldestWaitSeconds": 2.5, "paused": False}
-    assert document["workers"][0]["priorities"] == ["high"]
-    assert document["batch"]["lastResult"] == {"outcome": "ok", "processed": 1, "durationMs": 7}
-    assert document["performance"]["errorRate"] == 0.5
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------
