@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 PAGES = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/operations.md")
+    ROOT / name
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/operations.md", "docs/metrics.md")
 ] + DECISIONS
 
 FIRST_SCREEN_LINES = 24
