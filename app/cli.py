@@ -84,6 +84,18 @@ def config() -> None:
         click.echo(f"{name}={value}")
 
 
+@cli.command()
+@click.option("--markdown", is_flag=True, help="Print docs/api.md instead.")
+def openapi(markdown: bool) -> None:
+    """Print the description of the API."""
+    import json
+
+    from app.web.openapi.document import describe
+    from app.web.openapi.page import page
+
+    click.echo(page() if markdown else json.dumps(describe(), indent=1), nl=not markdown)
+
+
 def _running_url(settings: Settings) -> str:
     from app.supervision.claim import running_at
     from app.supervision.readiness import base_url

@@ -11,6 +11,7 @@ import pytest
 from app.errors import CATALOGUE, IngestError
 from app.services import VERSION
 from app.settings import ROOT, Settings
+from app.web.openapi.page import page
 from app.web.problems import status_of
 
 README = (ROOT / "README.md").read_text()
@@ -26,9 +27,9 @@ FIRST_SCREEN_LINES = 24
 NOT_TOLD = ("static", "rq_dashboard.")
 
 
-def rows_of(page: str, heading: str) -> Iterator[list[str]]:
+def rows_of(text: str, heading: str) -> Iterator[list[str]]:
     """The cells of the first table under that heading, without its head."""
-    _, _, section = page.partition(f"\n## {heading}\n")
+    _, _, section = text.partition(f"\n## {heading}\n")
     table = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
     assert len(table) > 2, f"no table under {heading}"
     for line in table[2:]:
@@ -75,8 +76,8 @@ def addresses_of(app) -> set[tuple[str, str]]:
     }
 
 
-def told_addresses(page: str) -> set[tuple[str, str]]:
-    return set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?\s]*)[^`]*`", page))
+def told_addresses(text: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?\s]*)[^`]*`", text))
 
 
 def test_every_address_is_told_and_no_other(app):
@@ -85,10 +86,14 @@ def test_every_address_is_told_and_no_other(app):
     assert (told | told_addresses(README)) - existing == set(), "told, but not there"
 
 
+def test_the_page_of_the_api_is_what_would_be_made_now():
+    assert page() == API, "./run openapi --markdown > docs/api.md"
+
+
 def test_every_error_is_told_as_it_is_and_no_other():
-    told = {code.strip("`"): (type_, shown, message) for type_, code, _, shown, message in rows_of(API, "Errors")}
+    told = {code.strip("`"): (type_, shown, *words) for type_, code, _, shown, *words in rows_of(API, "Errors")}
     assert told == {
-        code: (f"`{entry.type}`", "yes" if entry.retryable else "no", entry.message)
+        code: (f"`{entry.type}`", "yes" if entry.retryable else "no", entry.message, entry.suggestion)
         for code, entry in CATALOGUE.items()
     }
 
@@ -98,8 +103,8 @@ def test_every_error_is_told_with_its_http_status():
         assert str(status_of(IngestError(code.strip("`")))) in statuses.split(", "), code
 
 
-def without_examples(page: str) -> str:
-    return re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+def without_examples(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -106,13 +106,19 @@ class JobQuery(Document):
 
     model_config = ConfigDict(extra="ignore")
 
-    status: JobStatus | None = None
-    user_id: Label | None = None
-    priority: Priority | None = None
-    code: Code | None = Field(None, description="The code of the job's error.")
-    q: Annotated[str, Field(max_length=200)] | None = Field(None, description="Part of the file's name.")
-    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, Field(max_length=200)] | None = Field(None, description="The nextCursor of the page before.")
+    status: JobStatus | None = Field(None, description="Jobs in that state.", examples=["failed"])
+    user_id: Label | None = Field(None, description="Jobs with that label.", examples=["user123"])
+    priority: Priority | None = Field(None, description="Jobs of that priority.", examples=["high"])
+    code: Code | None = Field(None, description="The code of the job's error.", examples=["encrypted_document"])
+    q: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="Part of the file's name.", examples=["script"]
+    )
+    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)] = Field(
+        50, description="Jobs on a page.", examples=[100]
+    )
+    cursor: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="The `nextCursor` of the page before.", examples=["MTc5NTUzMDI4MzUwOA"]
+    )
 
 
 class JobList(Document):
@@ -279,7 +285,7 @@ class HistoryQuery(Document):
 
     model_config = ConfigDict(extra="ignore")
 
-    hours: Literal["1", "24", "72"] = Field("24", description="How far back.")
+    hours: Literal["1", "24", "72"] = Field("24", description="How far back.", examples=["1"])
 
 
 class Point(Document):

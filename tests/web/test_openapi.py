@@ -1,13 +1,18 @@
 import json
 import re
+from typing import Union
 from urllib.parse import quote
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.domain.job import Priority
+from app.errors import CATALOGUE
 from app.web import schemas
-from app.web.api_routes import ROUTES
-from app.web.openapi import describe
+from app.web.openapi import describe, prose
+from app.web.openapi.examples import EXAMPLES
+from app.web.openapi.routes import ROUTES
+from app.web.openapi.shapes import JSON
 from tests.jobs_in_states import failed, pending, processing, retrying
 from tests.web.driving import done
 from tests.web.secrets import AS_ADMIN, SECRETS
@@ -78,6 +83,45 @@ def test_guarded_operations_say_how_they_are_opened():
     assert paths["/api/cron/process-jobs"]["get"]["security"] == [{"cron": []}]
     assert "security" not in paths["/api/ingest/start"]["post"]
     assert "401" in paths["/metrics"]["get"]["responses"]
+
+
+def test_every_address_has_its_sentences_and_no_other():
+    told = [name for section in prose.sections() for name in section.routes]
+    assert sorted(told) == sorted(route.name for route in ROUTES)
+    assert all(prose.of(name) for name in told)
+    assert {route.name: route.tag for route in ROUTES} == {
+        name: section.tag for section in prose.sections() for name in section.routes
+    }
+
+
+def test_every_address_that_answers_programs_has_an_example():
+    assert [route.name for route in ROUTES if not route.is_page and route.name not in EXAMPLES] == []
+    assert EXAMPLES.keys() <= {route.name for route in ROUTES}
+
+
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.content_type == JSON])
+def test_an_example_is_what_its_address_takes_and_answers(name):
+    route, example = next(route for route in ROUTES if route.name == name), EXAMPLES[name]
+    body = route.answers[example.status].body
+    if body:
+        body.model_validate(example.answer)
+    if example.sends:
+        assert route.body
+        TypeAdapter(Union[route.body.models]).validate_python(example.sends)  # noqa: UP007 - made of a tuple
+
+
+def test_the_example_of_a_code_is_a_problem():
+    examples = describe()["components"]["examples"]
+    assert examples.keys() == CATALOGUE.keys()
+    for code, example in examples.items():
+        assert schemas.Problem.model_validate(example["value"]).error.code == code
+
+
+def test_parameters_and_headers_are_told_with_an_example():
+    operations = [operation for path in describe()["paths"].values() for operation in path.values()]
+    parameters = [parameter for operation in operations for parameter in operation.get("parameters", [])]
+    assert [p["name"] for p in parameters if not (p["description"] and "example" in p)] == []
+    assert all(header["description"] and header["example"] for header in describe()["components"]["headers"].values())
 
 
 def test_the_members_are_camel_case():

@@ -1,0 +1,100 @@
+"""The operator's addresses: lists, statistics, commands, the batch, and what watches a service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.web import operator_schemas as operator
+from app.web.openapi.parts import JOB_ID
+from app.web.openapi.shapes import JSON, TEXT, Answer, Body, Route
+
+BATCH = Route(
+    "GET",
+    "/api/cron/process-jobs",
+    "Run one batch now",
+    {200: Answer("What the batch did.", operator.BatchReport)},
+    "operate",
+    errors=("batch_running", "overloaded", "queue_unavailable", "storage_unavailable"),
+    guard="cron",
+)
+OPERATOR_ROUTES = (
+    Route(
+        "GET",
+        "/api/ingest/jobs",
+        "List jobs, newest first",
+        {200: Answer("A page of jobs.", operator.JobList)},
+        "operate",
+        query=operator.JobQuery,
+        errors=("invalid_field", "queue_unavailable"),
+        guard="admin",
+    ),
+    Route(
+        "GET",
+        "/api/admin/jobs/{jobId}",
+        "One job with its whole history",
+        {200: Answer("The job as the operator sees it.", operator.JobHistory)},
+        "operate",
+        parameters=(JOB_ID,),
+        errors=("not_found", "queue_unavailable", "storage_unavailable"),
+        guard="admin",
+    ),
+    Route(
+        "GET",
+        "/api/admin/queue",
+        "Statistics of the queue and of what it runs on",
+        {200: Answer("The statistics.", operator.Statistics)},
+        "operate",
+        errors=("queue_unavailable",),
+        guard="admin",
+    ),
+    Route(
+        "GET",
+        "/api/admin/history",
+        "Throughput, errors and times of the last hours",
+        {200: Answer("Every step of that time.", operator.History)},
+        "operate",
+        query=operator.HistoryQuery,
+        errors=("invalid_field", "queue_unavailable"),
+        guard="admin",
+    ),
+    Route(
+        "POST",
+        "/api/admin/queue",
+        "Clean up, retry, cancel, delete, pause or resume",
+        {200: Answer("What was done.", operator.Outcome)},
+        "operate",
+        body=Body(JSON, (operator.Cleanup, operator.Bulk, operator.Hold)),
+        errors=(
+            *("malformed_body", "incomplete_body", "too_large", "unsupported_type", "invalid_field"),
+            *("queue_unavailable", "cross_site"),
+        ),
+        guard="admin",
+    ),
+    BATCH,
+    replace(BATCH, method="POST", errors=(*BATCH.errors, "cross_site")),
+    Route(
+        "GET",
+        "/metrics",
+        "Metrics for Prometheus",
+        {200: Answer("Text in the format that Prometheus reads.", None, (TEXT,))},
+        "operate",
+        errors=("queue_unavailable",),
+        guard="metrics",
+    ),
+    Route("GET", "/healthz", "Is the process alive", {200: Answer("It is.", operator.Health)}, "operate"),
+    Route(
+        "GET",
+        "/readyz",
+        "Do Redis and the file storage answer",
+        {200: Answer("They do.", operator.Health)},
+        "operate",
+        errors=("queue_unavailable", "storage_unavailable", "storage_full"),
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        "This description",
+        {200: Answer("OpenAPI 3.1.", None, (JSON,))},
+        "operate",
+    ),
+)
