@@ -1,10 +1,10 @@
-"""The operator's addresses: commands on the queue, and the page that gives them."""
+"""The operator's address for commands on the queue."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, Flask, jsonify, render_template, request
+from flask import Blueprint, Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from pydantic import Field, TypeAdapter
 
@@ -13,7 +13,7 @@ from app.ingestion.bulk import Outcome, act_on_filter, act_on_ids
 from app.ingestion.cleanup import DAY_MS, cleanup
 from app.services import Services
 from app.web import operator_schemas as schemas
-from app.web.auth import admin_page, admin_required
+from app.web.auth import admin_required
 from app.web.bodies import read_json_object
 from app.web.context import services
 from app.web.validation import read
@@ -22,12 +22,6 @@ blueprint = Blueprint("admin", __name__)
 
 Command = schemas.Cleanup | schemas.Bulk | schemas.Hold
 COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="action")])
-
-
-@blueprint.get("/admin")
-@admin_page
-def operator_page() -> ResponseReturnValue:
-    return render_template("operator.html")
 
 
 @blueprint.post("/api/admin/queue")

@@ -13,6 +13,7 @@ from app.web import (
     admin,
     admin_jobs,
     admin_numbers,
+    admin_pages,
     auth,
     cron,
     dashboard,
@@ -41,7 +42,7 @@ def wire(app: Flask, services: Services) -> None:
     security.register(app, services.settings)
     for part in (auth, admin, admin_jobs, admin_numbers, cron, health, metrics, openapi, dashboard):
         part.register(app)
-    for part in (ingest, events, results, pages):
+    for part in (ingest, events, results, pages, admin_pages):
         app.register_blueprint(part.blueprint)
 
 

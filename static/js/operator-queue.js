@@ -1,79 +1,51 @@
-// The numbers of the operator page: counts, priorities, workers, system.
+// The queue at a glance: counts, what is wrong and what to do, priorities, workers, failures by code.
 
 import { attribute, button, make, set } from "./dom.js";
-import { bytes, clock, seconds } from "./words.js";
+import { jobLink, keyed, ORDER, pairs, rowOf } from "./operator-parts.js";
+import { ago, figure } from "./operator-words.js";
+import { bytes, plural, seconds } from "./words.js";
 
-export const ORDER = ["urgent", "high", "medium", "low"];
-
-/**
- * Keeps one element per key in `place`, in the order of `things`, so that a refresh neither moves the focus nor loses a selection.
- * `create(thing)` gives an element; `update(element, thing)` fills it.
- */
-export function keyed(place, things, keyOf, create, update) {
-  const had = new Map([...place.children].map((element) => [element.dataset.key, element]));
-  let last = null;
-  for (const thing of things) {
-    const key = String(keyOf(thing));
-    const element = had.get(key) ?? create(thing);
-    had.delete(key);
-    element.dataset.key = key;
-    update(element, thing);
-    const wanted = last ? last.nextElementSibling : place.firstElementChild;
-    if (wanted !== element) place.insertBefore(element, wanted);
-    last = element;
-  }
-  for (const element of had.values()) element.remove();
-}
-
-/** Rows of a table: `cells(thing)` gives their texts. */
-export function cellsInto(row, texts) {
-  texts.forEach((text, index) => set(row.cells[index], "textContent", text));
-}
-
-export const rowOf = (columns) => make("tr", {}, ...Array.from({ length: columns }, () => make("td")));
-
-const figure = (value, digits = 1) => (Number.isFinite(value) ? value.toLocaleString("en", { maximumFractionDigits: digits }) : "–");
-const short = (value) => (Number.isFinite(value) ? (value < 1 ? `${Math.round(value * 1000)} ms` : `${figure(value)} s`) : "–");
-const ago = (iso, now) => (iso ? `${seconds((now - Date.parse(iso)) / 1000)} ago` : "never");
-
-function pairs(place, entries) {
-  keyed(place, entries, ([name]) => name,
-    ([name]) => make("div", {}, make("dt", { textContent: name }), make("dd", {}, make("span"), make("small"))),
-    (element, [, value, aside = ""]) => {
-      const [main, small] = element.lastElementChild.children;
-      set(main, "textContent", value);
-      set(small, "textContent", aside ? ` ${aside}` : "");
-    });
-}
-
-export function drawNumbers(place, statistics) {
-  const { queue = {}, performance = {}, workers = [] } = statistics;
-  const count = (name) => statistics[name] ?? queue[name];
+export function drawNumbers(place, { queue = {}, performance = {}, workers = [] }) {
+  const cancelled = queue.cancelledJobs ?? 0;
+  const atWork = workers.filter(({ jobId }) => jobId).length;
   pairs(place, [
     ["waiting", figure(queue.pendingJobs, 0)],
-    ["being read", figure(count("processingJobs"), 0)],
-    ["retrying", figure(count("retryingJobs"), 0)],
-    ["done", figure(queue.completedJobs, 0)],
-    ["failed", figure(queue.failedJobs, 0), count("cancelledJobs") ? `${figure(count("cancelledJobs"), 0)} of them cancelled` : ""],
-    ["jobs a minute", figure(performance.jobsPerMinute)],
-    ["failing", Number.isFinite(performance.errorRate) ? `${figure(performance.errorRate * 100)} %` : "–"],
-    ["reading takes", short(performance.runSeconds?.p50), `95 %: ${short(performance.runSeconds?.p95)}`],
-    ["workers", figure(workers.length, 0), `${figure(workers.filter(({ jobId }) => jobId).length, 0)} at work`],
-    ["waiting takes", short(performance.waitSeconds?.p50), `95 %: ${short(performance.waitSeconds?.p95)}`],
+    ["being read", figure(queue.processingJobs, 0)],
+    ["retrying", figure(queue.retryingJobs, 0)],
+    ["done", figure(queue.completedJobs, 0), `${figure(performance.jobsPerMinute)} ended in the last minute`],
+    ["failed", figure((queue.failedJobs ?? 0) - cancelled, 0), cancelled ? `and ${figure(cancelled, 0)} cancelled` : ""],
+    ["workers", figure(workers.length, 0), `${figure(atWork, 0)} at work`],
   ]);
 }
 
-export function drawPriorities(place, priorities, act) {
+/** What is wrong with the ground that all of it stands on; also when nobody is there to work. */
+export function drawWarnings(place, { system = {}, queue = {}, workers = [] }) {
+  const warnings = [...(system.warnings ?? [])];
+  if (!workers.length && queue.pendingJobs) {
+    warnings.push({ code: "no_worker", message: `${plural(queue.pendingJobs, "job waits", "jobs wait")} and no worker is running.`, suggestion: "Start a worker, or look into the log of the one that ended." });
+  }
+  set(place, "hidden", !warnings.length);
+  keyed(place, warnings, ({ code }) => code, () => make("li", {}, make("strong"), " ", make("span")), (entry, { message, suggestion }) => {
+    set(entry.firstElementChild, "textContent", message);
+    set(entry.lastElementChild, "textContent", suggestion ?? "");
+  });
+}
+
+export function drawPriorities(place, priorities, ask) {
   keyed(place, ORDER.filter((name) => priorities[name]), String,
     (name) => {
       const row = rowOf(5);
+      row.cells[0].replaceWith(make("th", { scope: "row", textContent: name }));
       row.cells[1].className = row.cells[2].className = "n";
-      row.cells[4].append(make("div", { className: "acts" }, button("Pause", name, () => act(row.dataset.action, name))));
+      row.cells[4].className = "acting";
+      row.cells[4].append(make("div", { className: "acts" }, button("Pause", name, () => ask({ action: row.dataset.action, priority: name }))));
       return row;
     },
     (row, name) => {
       const { depth, oldestWaitSeconds, paused } = priorities[name];
-      cellsInto(row, [name, figure(depth, 0), depth && Number.isFinite(oldestWaitSeconds) ? seconds(oldestWaitSeconds) : "–", paused ? "paused" : "open"]);
+      set(row.cells[1], "textContent", figure(depth, 0));
+      set(row.cells[2], "textContent", depth && Number.isFinite(oldestWaitSeconds) ? seconds(oldestWaitSeconds) : "–");
+      set(row.cells[3], "textContent", paused ? "paused" : "open");
       attribute(row.cells[3], "data-state", paused ? "paused" : "open");
       attribute(row, "data-action", paused ? "resume" : "pause");
       const control = row.querySelector("button");
@@ -83,42 +55,47 @@ export function drawPriorities(place, priorities, act) {
 }
 
 export function drawWorkers(place, workers, now) {
-  const shown = workers.length ? workers : [{ name: "No worker is running" }];
-  keyed(place, shown, ({ name }) => name,
-    () => {
-      const row = rowOf(6);
-      row.cells[3].append(make("a"));
-      return row;
-    },
-    (row, { name, host, pid, state, priorities, jobId, startedAt, lastSeenAt, version }) => {
-      const serves = !priorities ? "" : priorities.length === ORDER.length ? "all" : priorities.join(", ");
-      const detail = host ? ` ${host}, process ${pid}${version ? `, ${version}` : ""}` : "";
-      if (row.cells[0].textContent !== name + detail) row.cells[0].replaceChildren(name, make("small", { textContent: detail }));
-      set(row.cells[1], "textContent", state ?? "");
-      set(row.cells[2], "textContent", serves);
-      const link = row.cells[3].firstElementChild;
-      set(link, "textContent", jobId ? `…${jobId.slice(-6)}` : "");
-      attribute(link, "href", jobId ? `/jobs/${jobId}` : null);
-      set(row.cells[4], "textContent", startedAt ? seconds((now - Date.parse(startedAt)) / 1000) : "");
-      set(row.cells[5], "textContent", lastSeenAt ? ago(lastSeenAt, now) : "");
+  const shown = workers.length ? workers : [null];
+  keyed(place, shown, (worker) => worker?.name ?? "none", (worker) => (worker ? workerRow() : nobody()), (row, worker) => worker && fillWorker(row, worker, now));
+}
+
+const nobody = () => make("tr", {}, make("td", { colSpan: 6, className: "none", textContent: "No worker is running." }));
+
+function workerRow() {
+  const row = rowOf(6);
+  row.cells[0].append(make("span"), make("small"));
+  row.cells[1].append(make("span", { className: "mark" }));
+  row.cells[2].append(jobLink("", ""), make("small"));
+  row.cells[3].className = "n";
+  return row;
+}
+
+function fillWorker(row, { name, host, pid, state, priorities = [], jobId, job, memoryBytes, startedAt, lastSeenAt, version }, now) {
+  const serves = priorities.length === ORDER.length ? "all priorities" : priorities.join(", ");
+  const [who, small] = row.cells[0].children;
+  set(who, "textContent", name);
+  set(small, "textContent", [`${host}, process ${pid}`, version, serves].filter(Boolean).join(" · "));
+  set(row.cells[1].firstElementChild, "textContent", state);
+  attribute(row.cells[1].firstElementChild, "data-state", state);
+  const [link, since] = row.cells[2].children;
+  const current = job?.jobId ?? jobId;
+  set(link, "hidden", !current);
+  attribute(link, "href", current ? `/admin/jobs/${current}` : null);
+  set(link.firstElementChild, "textContent", job?.name ?? (current ? `…${current.slice(-6)}` : ""));
+  set(since, "textContent", job?.since ? `for ${seconds((now - Date.parse(job.since)) / 1000)}` : "");
+  set(row.cells[3], "textContent", Number.isFinite(memoryBytes) ? bytes(memoryBytes) : "–");
+  set(row.cells[4], "textContent", startedAt ? seconds((now - Date.parse(startedAt)) / 1000) : "–");
+  set(row.cells[5], "textContent", ago(lastSeenAt, now));
+}
+
+/** Failed jobs by code, the most frequent first; a press filters the list by it. */
+export function drawFailures(place, failures, chosen, choose) {
+  const shown = failures.filter(({ count }) => count > 0).sort((one, other) => other.count - one.count || one.code.localeCompare(other.code));
+  set(place.parentElement, "hidden", !shown.length);
+  keyed(place, shown, ({ code }) => code,
+    ({ code }) => make("li", {}, make("button", { type: "button", className: "chip", onclick: () => choose(code) }, make("span", { textContent: code }), " ", make("b"))),
+    (entry, { code, count }) => {
+      set(entry.querySelector("b"), "textContent", figure(count, 0));
+      attribute(entry.firstElementChild, "aria-pressed", code === chosen);
     });
-}
-
-function batchWords(result) {
-  if (result == null) return "";
-  if (typeof result !== "object") return String(result);
-  return Object.entries(result).filter(([, value]) => typeof value !== "object").map(([name, value]) => `${name} ${value}`).join(", ");
-}
-
-export function drawSystem(place, { system = {}, batch = {}, queue = {} }, now) {
-  const { memory, redis, storage } = system;
-  const room = redis?.maxBytes ? ` of ${bytes(redis.maxBytes)}` : "";
-  const evicts = redis?.evictionPolicy && redis.evictionPolicy !== "noeviction";
-  pairs(place, [
-    ["Redis", redis ? `${bytes(redis.usedBytes ?? 0)}${room}` : "–", evicts ? `policy ${redis.evictionPolicy}: jobs may vanish, set noeviction` : redis?.evictionPolicy],
-    ["Storage", storage?.kind ?? "–", Number.isFinite(storage?.freeBytes) ? `${bytes(storage.freeBytes)} free` : ""],
-    ["Memory of this web process", memory?.rssBytes ? bytes(memory.rssBytes) : "–"],
-    ["Minute batch", `last ${ago(batch.lastRunAt, now)}`, [batch.lockHeld && "running now", batchWords(batch.lastResult)].filter(Boolean).join(" · ")],
-    ["Last job ended", queue.lastProcessedAt ? `${clock(queue.lastProcessedAt)}` : "–", queue.lastProcessedAt ? ago(queue.lastProcessedAt, now) : ""],
-  ]);
 }

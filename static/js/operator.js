@@ -1,95 +1,152 @@
-// The operator page: asks for the numbers every two seconds while somebody looks, and hands them to the parts of the page.
+// The operator page: news of the queue, by events or by asking, handed to the parts of the page; every act goes through its dialog.
 
-import { getJson, post } from "./api.js";
-import { set } from "./dom.js";
+import { getJson } from "./api.js";
+import { attribute, set } from "./dom.js";
+import { actions } from "./operator-actions.js";
+import { charts } from "./operator-charts.js";
 import { jobsTable } from "./operator-jobs.js";
-import { drawNumbers, drawPriorities, drawSystem, drawWorkers } from "./operator-queue.js";
-import { plural } from "./words.js";
+import { liveNews } from "./operator-live.js";
+import { alarm, find, serverNow } from "./operator-parts.js";
+import { drawFailures, drawNumbers, drawPriorities, drawWarnings, drawWorkers } from "./operator-queue.js";
+import { drawAudit, drawSchedule, drawSystem } from "./operator-system.js";
+import { clock, seconds } from "./words.js";
 
-const EVERY = 2000;
-const find = (id) => document.getElementById(id);
-let held = false;
-let asking = false;
+const JOBS_EVERY = 2000;
+const SLOW_EVERY = { audit: 30_000, history: 15_000 };
 
-function alarm(refused) {
-  if (refused?.status === 401) location.assign("/admin/login");
-  const error = refused?.error;
-  set(find("alarm"), "hidden", !refused);
-  set(find("alarm"), "textContent", refused ? [error?.message ?? String(refused), error?.suggestion].filter(Boolean).join(" ") : "");
+let statistics = {};
+let statisticsAt = 0;
+let jobsAt = 0;
+const slowAt = { audit: 0, history: 0 };
+const say = (words) => set(find("live"), "textContent", words);
+const complain = (refused) => alarm(find("alarm"), refused);
+
+const { ask } = actions(find("ask"), (words) => {
+  say(words);
+  slowAt.audit = 0;
+  news.now();
+});
+
+const jobs = jobsTable({
+  form: find("filter"),
+  table: find("jobs"),
+  more: find("more"),
+  bulk: find("bulk"),
+  ask,
+  alarm: complain,
+  now: serverNow,
+  onFilter: (filter) => drawFailures(find("failures"), statistics.failures ?? [], filter.code, chooseCode),
+});
+
+function chooseCode(code) {
+  const isChosen = jobs.filter().code === code;
+  jobs.only(isChosen ? {} : { status: "failed", code });
 }
 
-/** Does what a button asks for, says how it went, and looks again. */
-async function act(words, ask) {
-  try {
-    await ask();
-    set(find("live"), "textContent", words);
-    await refresh();
-  } catch (refused) {
-    alarm(refused);
-  }
+/** The codes that there are can be chosen in the filter too. */
+function offerCodes(failures) {
+  const list = find("filter").elements.code;
+  const known = [...list.options].map(({ value }) => value);
+  for (const { code } of failures) if (!known.includes(code)) list.add(new Option(code));
 }
 
-const jobs = jobsTable({ form: find("filter"), body: find("jobs"), more: find("more"), act, alarm });
-
-function draw(statistics) {
-  const now = Date.now();
+function draw() {
+  const now = serverNow();
+  const failures = statistics.failures ?? [];
+  attribute(document.body, "data-read-only", statistics.readOnly ? "" : null);
+  set(find("read-only"), "hidden", !statistics.readOnly);
   drawNumbers(find("numbers"), statistics);
-  drawPriorities(find("priorities"), statistics.priorities ?? {}, (action, priority) =>
-    act(`${priority}: ${action}d`, () => post("/api/admin/queue", { action, priority })));
+  drawWarnings(find("warnings"), statistics);
+  drawPriorities(find("priorities"), statistics.priorities ?? {}, ask);
   drawWorkers(find("workers"), statistics.workers ?? [], now);
+  drawFailures(find("failures"), failures, jobs.filter().code, chooseCode);
+  offerCodes(failures);
+  drawSchedule(find("batch"), find("runs"), statistics, now);
   drawSystem(find("system"), statistics, now);
-  set(find("freshness"), "textContent", `As of ${new Date(now).toLocaleTimeString()}`);
+}
+
+function take(document) {
+  statistics = document;
+  statisticsAt = Date.now();
+  complain(null);
+  draw();
+  // Progress within a job is no news of the list, so it is looked at now and then all the same.
+  if (Date.now() - jobsAt > 2 * JOBS_EVERY) lookAtJobs();
+  for (const name of Object.keys(slowAt)) if (Date.now() - slowAt[name] > SLOW_EVERY[name]) lookSlowly(name);
+}
+
+let waitsToLook = null;
+/** At most every two seconds, however much happens. */
+function lookAtJobs() {
+  waitsToLook ??= setTimeout(async () => {
+    waitsToLook = null;
+    jobsAt = Date.now();
+    await jobs.refresh().catch(complain);
+    jobsAt = Date.now();
+  }, Math.max(0, jobsAt + JOBS_EVERY - Date.now()));
+}
+
+const pace = charts(find("charts"));
+const hours = () => Number(find("window").elements.hours.value);
+const slowly = {
+  async history() {
+    const wanted = hours();
+    const history = await getJson(`/api/admin/history?hours=${wanted}`);
+    if (wanted === hours()) pace.draw(history, sumsOf(history));
+  },
+  async audit() {
+    drawAudit(find("audit"), (await getJson("/api/admin/audit?limit=20")).entries, serverNow());
+  },
+};
+
+/** What the queue says of the same hours; of the counts, the sum of the bars where it says nothing. */
+function sumsOf({ points, hours: asked }) {
+  const sum = (name) => points.reduce((total, point) => total + (point[name] ?? 0), 0);
+  return { completed: sum("completed"), failed: sum("failed"), cancelled: sum("cancelled"), ...statistics.performance?.windows?.[`${asked}h`] };
+}
+
+async function lookSlowly(name) {
+  slowAt[name] = Date.now();
+  try {
+    await slowly[name]();
+    set(find(`${name}-part`), "hidden", false);
+  } catch (refused) {
+    if (refused.status === 404) set(find(`${name}-part`), "hidden", true);
+    else complain(refused);
+  }
 }
 
 async function refresh() {
-  if (asking) return;
-  asking = true;
   try {
-    const [statistics] = await Promise.all([getJson("/api/admin/queue"), jobs.refresh()]);
-    draw(statistics);
-    alarm(null);
+    take(await getJson("/api/admin/queue"));
+    jobsAt = Date.now();
+    await jobs.refresh();
   } catch (refused) {
-    alarm(refused);
-  } finally {
-    asking = false;
+    complain(refused);
   }
 }
 
-find("hold").onclick = ({ currentTarget }) => {
-  held = !held;
-  currentTarget.setAttribute("aria-pressed", held);
-  currentTarget.textContent = held ? "Resume updates" : "Pause updates";
-  if (!held) refresh();
+const news = liveNews("/api/admin/events", { statistics: take, jobs: lookAtJobs }, refresh);
+
+const hold = find("hold");
+hold.onclick = () => {
+  const isHeld = hold.getAttribute("aria-pressed") !== "true";
+  attribute(hold, "aria-pressed", isHeld);
+  news.hold(isHeld);
 };
-
-// Cleaning up shows first what it would take; a changed number asks anew.
-const cleanup = find("cleanup");
-const go = find("cleanup-go");
-const days = () => cleanup.elements.daysOld.valueAsNumber;
-const older = () => `ended more than ${plural(days(), "day")} ago`;
-
-function saidOfCleanup(text) {
-  go.hidden = true;
-  find("cleanup-said").textContent = text;
-}
-
-cleanup.oninput = () => saidOfCleanup("");
-cleanup.onsubmit = async (event) => {
+find("window").onchange = () => lookSlowly("history");
+find("cleanup").onsubmit = (event) => {
   event.preventDefault();
-  try {
-    const { affected } = await post("/api/admin/queue", { action: "cleanup", daysOld: days(), dryRun: true });
-    saidOfCleanup(affected ? `${plural(affected, "job")} ${older()} would be removed, with results.` : `No job ${older()}.`);
-    go.hidden = !affected;
-    go.textContent = `Remove ${plural(affected, "job")}`;
-  } catch (refused) {
-    saidOfCleanup(`${refused.error.message} ${refused.error.suggestion}`);
-  }
+  ask({ action: "cleanup", daysOld: event.currentTarget.elements.daysOld.valueAsNumber });
 };
-go.onclick = () => act("Cleaned up", async () => {
-  const { affected } = await post("/api/admin/queue", { action: "cleanup", daysOld: days() });
-  saidOfCleanup(`${plural(affected, "job")} removed.`);
-});
 
-document.addEventListener("visibilitychange", () => document.hidden || held || refresh());
-setInterval(() => document.hidden || held || refresh(), EVERY);
-refresh();
+/** How old the numbers are, and how they come. */
+function sayFreshness() {
+  if (!statisticsAt) return;
+  const way = news.way();
+  attribute(find("freshness"), "data-way", way);
+  const age = Math.round((Date.now() - statisticsAt) / 1000);
+  set(find("freshness"), "textContent", way === "held" ? `Updates are paused, as of ${clock(new Date(statisticsAt))}` : age < 1 ? "Updated just now" : `Updated ${seconds(age)} ago`);
+  if (way !== "held") drawWorkers(find("workers"), statistics.workers ?? [], serverNow());
+}
+setInterval(sayFreshness, 1000);

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from app.settings import ROOT, Settings
 
@@ -138,6 +138,36 @@ def context(browser: Browser, service: Service) -> Iterator[BrowserContext]:
     watched = Watched()
     context.on("page", watched.watch)
     yield context
+    context.close()
+    assert watched.troubles == []
+
+
+@pytest.fixture(scope="package")
+def session(browser: Browser, service: Service) -> StorageState:
+    """What a browser keeps after the operator has logged in."""
+    context = browser.new_context(base_url=service.url)
+    page = context.new_page()
+    page.goto("/admin")
+    page.get_by_label("Admin token").fill(service.token)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Operator")).to_be_visible()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def operator(browser: Browser, service: Service, session: StorageState) -> Iterator[Page]:
+    """The operator page with numbers on it and no jobs, in a browser that is watched."""
+    for status in ("pending", "retrying", "completed", "failed"):
+        service.command(action="delete", filter={"status": status})
+    context = browser.new_context(base_url=service.url, storage_state=session)
+    watched = Watched()
+    context.on("page", watched.watch)
+    page = context.new_page()
+    page.goto("/admin")
+    expect(page.locator("#freshness")).to_contain_text("Updated")
+    yield page
     context.close()
     assert watched.troubles == []
 

@@ -67,7 +67,7 @@ def test_nothing_scrolls_sideways_at_360(page: Page, service: Service) -> None:
     _expect_no_sideways(page)
     page.get_by_label("Admin token").fill(service.token)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#freshness")).to_contain_text("As of")
+    expect(page.locator("#freshness")).to_contain_text("Updated")
     _expect_no_sideways(page)
 
 

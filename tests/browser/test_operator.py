@@ -1,26 +1,31 @@
-"""The operator page: logging in, looking, and acting."""
+"""The operator page: logging in, looking, finding jobs, and acting on one, some or all that match."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Service
 from tests.browser.documents import BROKEN_PDF
-from tests.browser.upload_page import choose, expect_state
+from tests.browser.operator_page import (
+    agree,
+    ask,
+    expect_dialog,
+    expect_job,
+    expect_said,
+    job_row,
+    only,
+    send,
+    until_ended,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]
 
-
-@pytest.fixture
-def operator(page: Page, service: Service) -> Page:
-    page.goto("/admin")
-    page.get_by_label("Admin token").fill(service.token)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#freshness")).to_contain_text("As of")
-    return page
+EVENTS = "**/api/admin/events"
+QUEUE = "**/api/admin/queue"
 
 
 def test_the_printed_link_logs_in_once_and_leaves_no_code_behind(context: BrowserContext, service: Service) -> None:
@@ -44,71 +49,209 @@ def test_a_wrong_token_is_told(page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
 
 
-def test_numbers_priorities_and_workers_are_shown(operator: Page) -> None:
-    expect(operator.locator("#workers tr")).not_to_have_count(0)
-    expect(operator.locator("#workers")).to_contain_text("process")
+def test_numbers_priorities_workers_and_the_schedule_are_shown(operator: Page) -> None:
     expect(operator.locator("#numbers")).to_contain_text("waiting")
     expect(operator.locator("#priorities tr")).to_have_count(4)
-
-
-def test_a_priority_is_paused_and_resumed(operator: Page) -> None:
-    operator.get_by_role("button", name="Pause: low").click()
-    state = operator.locator('#priorities tr[data-key="low"]')
-    expect(state).to_contain_text("paused")
-    operator.get_by_role("button", name="Resume: low").click()
-    expect(state).to_contain_text("open")
+    worker = operator.locator("#workers tr").first
+    expect(worker).to_contain_text("process")
+    expect(worker).to_contain_text("ago")
+    expect(operator.locator("#batch")).to_contain_text("The batch runs every minute")
+    expect(operator.locator("#system")).to_contain_text("noeviction")
 
 
 @pytest.mark.usefixtures("low_is_paused")
-def test_a_waiting_job_is_cancelled_and_retried_from_the_list(operator: Page, context: BrowserContext) -> None:
-    upload = context.new_page()
-    upload.goto("/")
-    choose(upload, ("listed.txt", b"words"), priority="low")
-    expect_state(upload, "listed.txt", "pending")
+def test_pausing_and_resuming_ask_first_and_say_what_came_of_it(operator: Page, service: Service) -> None:
+    send(service, "held.txt", priority="low")
+    operator.get_by_role("button", name="Resume: low").click()
+    dialog = expect_dialog(operator, "Resume priority low?")
+    expect(dialog).to_contain_text("waits there now")
+    agree(operator, "Resume")
+    expect_said(operator, "Priority low is resumed.")
+    state = operator.locator('#priorities tr[data-key="low"]')
+    expect(state).to_contain_text("open")
+    operator.get_by_role("button", name="Pause: low").click()
+    expect_dialog(operator, "Pause priority low?")
+    agree(operator, "Pause")
+    expect(state).to_contain_text("paused")
+
+
+@pytest.mark.usefixtures("low_is_paused")
+def test_one_job_is_cancelled_retried_and_deleted_from_the_list(operator: Page, service: Service) -> None:
+    send(service, "listed.txt", priority="low")
+    only(operator, "listed")
+    expect_job(operator, "listed.txt", "pending")
     operator.get_by_role("button", name="Cancel: listed.txt").click()
-    expect_state(upload, "listed.txt", "cancelled")
+    expect_dialog(operator, "Cancel listed.txt?")
+    agree(operator, "Cancel 1 job")
+    expect_job(operator, "listed.txt", "cancelled")
     operator.get_by_role("button", name="Retry: listed.txt").click()
-    job = operator.locator("#jobs tr", has_text="listed.txt")
-    expect(job).to_contain_text("pending")
-    expect(job).to_contain_text("paused")
+    expect_dialog(operator, "Retry listed.txt?")
+    agree(operator, "Retry 1 job")
+    expect(job_row(operator, "listed.txt")).to_contain_text("paused by the operator")
+    operator.get_by_role("button", name="Delete: listed.txt").click()
+    expect_dialog(operator, "Delete listed.txt?")
+    operator.keyboard.press("Escape")
+    expect(operator.get_by_role("button", name="Delete: listed.txt")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect_dialog(operator, "Delete listed.txt?")
+    agree(operator, "Delete 1 job")
+    expect(job_row(operator, "listed.txt")).to_have_count(0)
+    expect(operator.get_by_role("heading", name="Jobs")).to_be_focused()
+    expect_said(operator, "1 job was deleted.")
 
 
-def test_failed_jobs_show_their_code_and_are_deleted_by_a_second_press(operator: Page, context: BrowserContext) -> None:
-    upload = context.new_page()
-    upload.goto("/")
-    choose(upload, ("damaged.pdf", BROKEN_PDF), ("fine.txt", b"words"))
-    expect_state(upload, "damaged.pdf", "failed")
-    expect_state(upload, "fine.txt", "completed")
-    operator.get_by_label("Status").select_option("failed")
-    job = operator.locator("#jobs tr", has_text="damaged.pdf")
-    expect(job).to_contain_text("corrupt_document")
-    expect(operator.locator("#jobs tr", has_text="fine.txt")).to_have_count(0)
-    erase = operator.get_by_role("button", name="Delete: damaged.pdf")
-    erase.click()
-    expect(erase).to_have_text("Sure?")
-    erase.click()
-    expect(job).to_have_count(0)
+def test_failed_jobs_are_found_by_their_code_and_a_selection_is_deleted(operator: Page, service: Service) -> None:
+    for number in range(3):
+        until_ended(service, send(service, f"damaged-{number}.pdf", BROKEN_PDF))
+    until_ended(service, send(service, "sound.txt"))
+    operator.get_by_role("button", name=re.compile("^corrupt_document")).click()
+    expect(operator.locator("#bulk-target")).to_have_text("All failed jobs with the code corrupt_document")
+    expect(job_row(operator, "sound.txt")).to_have_count(0)
+    for number in range(2):
+        operator.get_by_label(f"Select: damaged-{number}.pdf").check()
+    expect(operator.locator("#bulk-target")).to_have_text("2 jobs selected")
+    operator.get_by_role("button", name="Delete…").click()
+    expect_dialog(operator, "Delete 2 selected jobs?")
+    agree(operator, "Delete 2 jobs")
+    expect_said(operator, "2 jobs were deleted.")
+    expect(job_row(operator, "damaged-0.pdf")).to_have_count(0)
+    expect_job(operator, "damaged-2.pdf", "failed")
 
 
-def test_the_list_is_searched_by_file_name(operator: Page, context: BrowserContext) -> None:
-    upload = context.new_page()
-    upload.goto("/")
-    choose(upload, ("needle.txt", b"1"), ("straw.txt", b"2"))
-    expect(upload.locator("#overall")).to_have_text("2 done")
-    operator.get_by_label("File name").fill("needle")
-    expect(operator.locator("#jobs tr", has_text="straw.txt")).to_have_count(0)
-    expect(operator.locator("#jobs tr", has_text="needle.txt")).to_have_count(1)
+def test_nothing_is_done_to_all_jobs_at_once(operator: Page) -> None:
+    operator.get_by_role("button", name="Delete…").click()
+    expect(operator.get_by_role("alert").filter(has_text="Nothing is done to all jobs")).to_be_visible()
+    expect(operator.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_filter_finds_by_name_and_user_outlives_a_reload_and_is_taken_back(
+    operator: Page, service: Service
+) -> None:
+    send(service, "needle.txt", user="ada")
+    send(service, "straw.txt", user="grace")
+    operator.get_by_label("User label").fill("ada")
+    expect(job_row(operator, "straw.txt")).to_have_count(0)
+    only(operator, "need")
+    operator.reload()
+    expect(operator.get_by_role("searchbox", name="File name")).to_have_value("need")
+    expect_job(operator, "needle.txt", "completed")
+    expect(job_row(operator, "straw.txt")).to_have_count(0)
+    operator.get_by_role("button", name="Show all").click()
+    expect(job_row(operator, "straw.txt")).to_have_count(1)
+
+
+@pytest.mark.usefixtures("low_is_paused")
+def test_more_jobs_are_loaded_and_all_that_are_shown_selected(operator: Page, service: Service) -> None:
+    for number in range(30):
+        send(service, f"many-{number:02}.txt", priority="low", user="many")
+    operator.get_by_label("User label").fill("many")
+    expect(operator.locator("#jobs tbody tr")).to_have_count(25)
+    operator.get_by_role("button", name="Load more").click()
+    expect(operator.locator("#jobs tbody tr")).to_have_count(30)
+    operator.get_by_label("Select all that are shown").check()
+    expect(operator.locator("#bulk-target")).to_have_text("30 jobs selected")
+    operator.get_by_role("button", name="Delete…").click()
+    expect_dialog(operator, "Delete 30 selected jobs?")
+    agree(operator, "Delete 30 jobs")
+    expect(operator.locator("#jobs tbody")).to_have_text("No jobs here.")
 
 
 def test_cleaning_up_shows_first_what_would_go(operator: Page) -> None:
-    operator.get_by_role("button", name="Show what would go").click()
-    expect(operator.locator("#cleanup-said")).to_have_text("No job ended more than 7 days ago.")
-    expect(operator.locator("#cleanup-go")).to_be_hidden()
+    operator.get_by_role("button", name="Clean up…").click()
+    dialog = expect_dialog(operator, "Remove jobs that ended more than 7 days ago?")
+    expect(dialog).to_contain_text("No job would be affected")
+    expect(dialog.get_by_role("button", name="Remove")).to_be_disabled()
 
 
-def test_updates_can_be_held_and_logging_out_ends_it(operator: Page) -> None:
-    operator.get_by_role("button", name="Pause updates").click()
-    expect(operator.get_by_role("button", name="Resume updates")).to_have_attribute("aria-pressed", "true")
-    operator.get_by_role("button", name="Log out").click()
-    operator.goto("/admin")
-    expect(operator.get_by_label("Admin token")).to_be_visible()
+def test_held_updates_bring_no_news_until_they_go_on(operator: Page, service: Service) -> None:
+    only(operator, "news")
+    expect(operator.locator("#jobs tbody")).to_have_text("No jobs here.")
+    hold = operator.get_by_role("button", name="Pause updates")
+    hold.click()
+    expect(hold).to_have_attribute("aria-pressed", "true")
+    expect(operator.locator("#freshness")).to_contain_text("Updates are paused")
+    asked: list[str] = []
+    operator.on("request", lambda request: asked.append(request.url))
+    until_ended(service, send(service, "news.txt"))
+    assert [url for url in asked if "/api/" in url] == []
+    hold.click()
+    expect_job(operator, "news.txt", "completed")
+    expect(operator.locator("#freshness")).to_contain_text("Updated")
+
+
+def refused(route: Route) -> None:
+    route.fulfill(status=503, content_type="application/problem+json", body="{}")
+
+
+def test_without_events_the_page_asks(operator: Page, service: Service) -> None:
+    operator.route(EVENTS, refused)
+    operator.reload()
+    expect(operator.locator("#freshness")).to_have_attribute("data-way", "asking")
+    only(operator, "asked for")
+    until_ended(service, send(service, "asked for.txt"))
+    expect_job(operator, "asked for.txt", "completed")
+
+
+def test_an_outage_is_told_and_is_over_by_itself(operator: Page) -> None:
+    operator.route(EVENTS, refused)
+    operator.route(QUEUE, refused)
+    operator.reload()
+    expect(operator.locator("#alarm")).to_contain_text("answered with an error (503)")
+    operator.unroute(QUEUE)
+    expect(operator.locator("#alarm")).to_be_hidden()
+    expect(operator.locator("#priorities tr")).to_have_count(4)
+
+
+def test_where_nothing_may_be_changed_no_button_offers_it(operator: Page) -> None:
+    def for_looking(route: Route) -> None:
+        document = route.fetch().json()
+        route.fulfill(body=json.dumps({**document, "readOnly": True}), content_type="application/json")
+
+    operator.route(EVENTS, refused)
+    operator.route(QUEUE, for_looking)
+    operator.reload()
+    expect(operator.locator("#read-only")).to_contain_text("for looking only")
+    for name in (re.compile("^Pause: "), re.compile("^Delete"), "Retry…", "Clean up…"):
+        expect(operator.get_by_role("button", name=name)).to_have_count(0)
+    expect(operator.get_by_role("checkbox")).to_have_count(0)
+    expect(operator.get_by_role("button", name="Pause updates")).to_be_visible()
+
+
+def test_the_keyboard_alone_selects_and_deletes(operator: Page, service: Service) -> None:
+    until_ended(service, send(service, "typed.txt"))
+    only(operator, "typed")
+    expect_job(operator, "typed.txt", "completed")
+    tab_to(operator, "Retry…")
+    tab_to(operator, "Select: typed.txt")
+    operator.keyboard.press("Space")
+    tab_to(operator, "Delete…", "Shift+Tab")
+    operator.keyboard.press("Enter")
+    dialog = expect_dialog(operator, "Delete 1 selected job?")
+    expect(dialog.get_by_role("button", name="Back")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Delete 1 job")).to_be_enabled()
+    operator.keyboard.press("Tab")
+    operator.keyboard.press("Enter")
+    expect_said(operator, "1 job was deleted.")
+    assert "typed.txt" not in json.dumps(ask(service, "/api/ingest/jobs?limit=200"))
+
+
+def tab_to(page: Page, name: str, key: str = "Tab") -> None:
+    """Presses it until what has that name has the focus."""
+    for _ in range(20):
+        page.keyboard.press(key)
+        focused = page.evaluate(
+            "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+        )
+        if focused == name:
+            return
+    raise AssertionError(f"{name} is not reached by {key}")
+
+
+def test_logging_out_ends_it(context: BrowserContext, service: Service) -> None:
+    page = context.new_page()
+    page.goto("/admin")
+    page.get_by_label("Admin token").fill(service.token)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/admin")
+    expect(page.get_by_label("Admin token")).to_be_visible()

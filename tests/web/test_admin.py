@@ -153,11 +153,3 @@ def test_a_priority_is_paused_and_resumed(ask, services):
 def test_a_dry_pause_changes_nothing(ask, services):
     assert ask({"action": "pause", "priority": "low", "dryRun": True}).status_code == 200
     assert services.jobs.paused() == frozenset()
-
-
-# ---- the page ----------------------------------------------------------------------------------------------------
-
-
-def test_the_operator_page_is_shown_to_the_admin(ask):
-    answer = ask("/admin")
-    assert (answer.status_code, answer.mimetype) == (200, "text/html")

@@ -39,6 +39,17 @@ PAGE_ROUTES = (
         is_page=True,
     ),
     Route("GET", "/admin", "The operator page", {200: PAGE, 303: TO_PAGE}, "pages", guard="admin", is_page=True),
+    Route(
+        "GET",
+        "/admin/jobs/{jobId}",
+        "The operator's page of one job",
+        {200: PAGE, 303: TO_PAGE},
+        "pages",
+        parameters=(JOB_ID,),
+        errors=("not_found", "queue_unavailable"),
+        guard="admin",
+        is_page=True,
+    ),
     Route("GET", "/admin/login", "The login page", {200: PAGE}, "pages", errors=("not_configured",), is_page=True),
     Route(
         "POST",
