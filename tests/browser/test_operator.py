@@ -96,7 +96,7 @@ def test_one_job_is_cancelled_retried_and_deleted_from_the_list(operator: Page, 
     expect_dialog(operator, "Delete listed.txt?")
     agree(operator, "Delete 1 job")
     expect(job_row(operator, "listed.txt")).to_have_count(0)
-    expect(operator.get_by_role("heading", name="Jobs")).to_be_focused()
+    expect(operator.get_by_role("heading", name="Jobs", exact=True)).to_be_focused()
     expect_said(operator, "1 job was deleted.")
 
 
