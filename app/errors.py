@@ -101,6 +101,7 @@ CATALOGUE: dict[str, Entry] = {
         ("not_found", "There is nothing at this address.", "Check the address; results and jobs are removed after some days."),
         ("method_not_allowed", "This address does not take that method.", "Use one of the methods in the Allow header."),
         ("unauthenticated", "This needs the secret of this service.", "Send it as Authorization: Bearer, or log in."),
+        ("read_only", "The operator's addresses of this service only show, and change nothing.", "Unset ADMIN_READ_ONLY and start the service again if it should be operated from here."),
         ("cross_site", "The request came from a page of another site.", "Use the page of this service, or a program that is no browser."),
         ("not_configured", "This part of the service is closed, because its secret is not set.", "Set the secret in the environment of the service and start it again."),
         ("not_completed", "The job has no result yet.", "Ask again after the time the Retry-After header gives."),

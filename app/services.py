@@ -15,6 +15,7 @@ import redis
 
 from app.adapters import embedded
 from app.adapters.batch_lock import BatchLock
+from app.adapters.batch_notes import BatchNotes
 from app.adapters.blob_store import BlobStore, open_store
 from app.adapters.counters import Counters
 from app.adapters.idempotency import IdempotencyKeys
@@ -23,6 +24,7 @@ from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import JobStore
 from app.adapters.meter import Meter
 from app.adapters.parser_process import ParserProcess
+from app.adapters.process_memory import resident_bytes, resident_bytes_of
 from app.adapters.redis_client import once_client, process_name, quick_client, translated
 from app.adapters.sessions import Sessions
 from app.adapters.sweep_notes import SweepNotes
@@ -64,6 +66,7 @@ class Services:
         self.jobs = JobStore(client, clock=clock)
         self.index = JobIndex(client)
         self.notes = SweepNotes(client, now_argument=self.jobs.now_argument)
+        self.batches = BatchNotes(client)
         self.line = WaitingLine(client)
         self.queues = JobQueues(client)
         self.keys = IdempotencyKeys(client)
@@ -142,8 +145,14 @@ class Services:
             started_at=started_at,
             version=VERSION,
             now=self.jobs.now(),
+            memory_bytes=self._memory_bytes(),
         )
         self._report_calls()
+
+    def _memory_bytes(self) -> int:
+        """Of this process, and of its parser child."""
+        parser = self.parser.pid if "parser" in self.__dict__ else None
+        return resident_bytes() + (resident_bytes_of(parser) if parser else 0)
 
     def _report_calls(self) -> None:
         """A worker answers no scrape: how long its calls took goes into the totals with each beat."""

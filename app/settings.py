@@ -94,6 +94,7 @@ class Settings(BaseSettings):
 
     cron_secret: SecretStr | None = None
     admin_token: SecretStr | None = None
+    admin_read_only: bool = False
     metrics_token: SecretStr | None = None
 
     max_upload_bytes: int = Field(100 * 1024**2, ge=1)

@@ -1,14 +1,12 @@
-"""What sweeps and batches tell each other through Redis: whose turn it is, who was missed, how far a walk has come."""
+"""What sweeps tell each other through Redis: whose turn it is, who was missed, how far a walk has come."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import redis
 
-from app.adapters.counters import TOTALS
 from app.adapters.redis_client import PREFIX, Script, translated
 
 #: Whoever wins the turn has it for a little less than a second.
@@ -59,14 +57,3 @@ class SweepNotes:
         """The walk goes on after `value` next time; from the start if it is empty."""
         with translated():
             self._redis.hset(f"{PREFIX}cursors", walk, value)
-
-    # ---- the batch --------------------------------------------------------------------------------------------
-
-    def note_batch(self, *, at: int, outcome: str, numbers: Mapping[str, int]) -> None:
-        """What the statistics show of the last batch."""
-        result = json.dumps({"outcome": outcome, **numbers})
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hset(f"{PREFIX}batch", mapping={"lastRunAt": at, "lastResult": result, "outcome": outcome})
-            pipe.hincrby(TOTALS, f"batches:{outcome}", 1)
-            pipe.execute()

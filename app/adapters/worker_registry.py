@@ -30,6 +30,7 @@ class WorkerInfo:
     started_at: int
     last_seen_at: int
     version: str
+    memory_bytes: int | None = None
 
 
 class WorkerRegistry:
@@ -49,6 +50,7 @@ class WorkerRegistry:
         started_at: int,
         version: str,
         now: int,
+        memory_bytes: int = 0,
     ) -> None:
         """The worker is alive at `now` (ms); one round trip."""
         fields: dict[str, str | int] = {
@@ -60,6 +62,7 @@ class WorkerRegistry:
             "startedAt": started_at,
             "lastSeenAt": now,
             "version": version,
+            "memoryBytes": memory_bytes,
         }
         with translated():
             pipe = self._redis.pipeline(transaction=False)
@@ -113,4 +116,5 @@ def _info(fields: dict[bytes, bytes]) -> WorkerInfo:
         started_at=int(text.get("startedAt", 0)),
         last_seen_at=int(text["lastSeenAt"]),
         version=text.get("version", ""),
+        memory_bytes=int(text.get("memoryBytes", 0)) or None,
     )

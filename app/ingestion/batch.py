@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 import structlog
 
 from app.adapters.batch_lock import BatchLock
+from app.adapters.batch_notes import BatchRun
 from app.domain.job import PRIORITIES, Job
 from app.errors import IngestError, RequestRefused
 from app.ingestion.housekeeping import keep_house
@@ -33,18 +34,18 @@ class BatchReport:
     duration_ms: int = 0
 
 
-def run_batch(services: Services) -> BatchReport:
-    """One batch now. Raises RequestRefused `batch_running` with the holder's age, QueueUnavailable."""
+def run_batch(services: Services, *, by: str = "schedule") -> BatchReport:
+    """One batch now; `by` says who asked for it, `schedule` or `cron`. Raises RequestRefused `batch_running` with the holder's age, QueueUnavailable."""
     lock = services.batch_lock()
     if not services.batching.acquire(blocking=False):
         raise _running(services, lock)
     try:
-        return _run(services, lock)
+        return _run(services, lock, by)
     finally:
         services.batching.release()
 
 
-def _run(services: Services, lock: BatchLock) -> BatchReport:
+def _run(services: Services, lock: BatchLock, by: str) -> BatchReport:
     if not lock.acquire(now=services.jobs.now()):
         raise _running(services, lock)
     began = time.monotonic()
@@ -56,14 +57,19 @@ def _run(services: Services, lock: BatchLock) -> BatchReport:
             if not (lock.lost or services.stopper.is_set):
                 report.expired = keep_house(services)
         report.remaining = services.line.length()
-        report.duration_ms = round((time.monotonic() - began) * 1000)
-        _note(services, report, "ok")
+        report.duration_ms = _since(began)
+        _note(services, report, "ok", by)
     except IngestError as error:
-        _note(services, report, error.code)
+        report.duration_ms = _since(began)
+        _note(services, report, error.code, by)
         raise
     finally:
         lock.release()
     return report
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
 
 
 def _process(services: Services, lock: BatchLock, report: BatchReport, *, last_start: float) -> None:
@@ -93,8 +99,8 @@ def _running(services: Services, lock: BatchLock) -> RequestRefused:
     return RequestRefused("batch_running", f"A batch has been running for {age} seconds.", retry_after=30)
 
 
-def _note(services: Services, report: BatchReport, outcome: str) -> None:
-    """What `batch{lastRunAt, lastResult}` of the statistics shows."""
+def _note(services: Services, report: BatchReport, outcome: str, by: str) -> None:
+    """What `batch` of the statistics shows."""
     numbers = {name: value for name, value in asdict(report).items() if name != "job_ids"}
     log.info("batch_ended", outcome=outcome, **numbers)
-    services.notes.note_batch(at=services.jobs.now(), outcome=outcome, numbers=numbers)
+    services.batches.note(BatchRun(services.jobs.now(), outcome, by, numbers))

@@ -5,22 +5,18 @@ One reading serves `/api/admin/queue` and `/metrics`; how it looks in JSON is th
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from app.adapters.batch_notes import BatchState
 from app.adapters.history import History, Period
+from app.adapters.process_memory import resident_bytes
 from app.adapters.queue_numbers import Counts, Depth, Performance, QueueNumbers
-from app.adapters.redis_client import PREFIX, translated
 from app.adapters.redis_memory import RedisMemory, redis_memory
 from app.adapters.worker_registry import WorkerInfo
-from app.domain.job import Priority
+from app.domain.job import Job, Priority
 from app.errors import StorageUnavailable
+from app.ingestion.system_warnings import SystemWarning, system_warnings
 from app.services import Services
 
 
@@ -32,19 +28,13 @@ class System:
     redis: RedisMemory
     storage_kind: str
     storage_free_bytes: int | None
-
-
-@dataclass(frozen=True)
-class BatchState:
-    """The minute batch: when it last ended (ms), what it did, and whether one runs now."""
-
-    last_run_at: int | None
-    last_result: Mapping[str, Any] | None
-    lock_held: bool
+    warnings: Sequence[SystemWarning] = ()
 
 
 @dataclass(frozen=True)
 class Statistics:
+    """`in_hand` is the job that a worker holds, by the worker's name."""
+
     now: int
     counts: Counts
     depths: Mapping[Priority, Depth]
@@ -52,13 +42,15 @@ class Statistics:
     performance: Performance
     windows: Mapping[int, Period]
     workers: list[WorkerInfo]
+    in_hand: Mapping[str, Job]
     system: System
     batch: BatchState
+    read_only: bool
 
 
 def queue_statistics(services: Services) -> Statistics:
     """Raises QueueUnavailable when Redis does not answer."""
-    now, numbers = services.jobs.now(), QueueNumbers(services.redis)
+    now, numbers, workers = services.jobs.now(), QueueNumbers(services.redis), services.workers.alive()
     return Statistics(
         now=now,
         counts=numbers.counts(),
@@ -66,18 +58,28 @@ def queue_statistics(services: Services) -> Statistics:
         failures=numbers.failures_by_code(),
         performance=numbers.performance(now),
         windows=History(services.redis).windows(now=now),
-        workers=services.workers.alive(),
+        workers=workers,
+        in_hand=_in_hand(services, workers),
         system=_system(services),
-        batch=_batch(services),
+        batch=services.batches.state(now),
+        read_only=services.settings.admin_read_only,
     )
 
 
+def _in_hand(services: Services, workers: Sequence[WorkerInfo]) -> dict[str, Job]:
+    """A worker's own note of its job may be a moment older than the job's."""
+    jobs = services.jobs.get_many([worker.job_id for worker in workers if worker.job_id])
+    return {job.claim.holder: job for job in jobs if job and job.claim}
+
+
 def _system(services: Services) -> System:
+    memory, free = redis_memory(services.redis), _free_bytes(services)
     return System(
         rss_bytes=resident_bytes(),
-        redis=redis_memory(services.redis),
+        redis=memory,
         storage_kind=services.blobs.kind,
-        storage_free_bytes=_free_bytes(services),
+        storage_free_bytes=free,
+        warnings=system_warnings(memory, free_bytes=free, min_free_bytes=services.settings.min_free_bytes),
     )
 
 
@@ -87,26 +89,3 @@ def _free_bytes(services: Services) -> int | None:
         return services.blobs.free_bytes()
     except StorageUnavailable:
         return None
-
-
-def resident_bytes() -> int:
-    """Memory of this process now; where the system does not tell that, the most it ever had."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _batch(services: Services) -> BatchState:
-    with translated():
-        pipe = services.redis.pipeline(transaction=False)
-        pipe.hmget(f"{PREFIX}batch", "lastRunAt", "lastResult")
-        pipe.exists(f"{PREFIX}batch:lock")
-        (last_run_at, last_result), held = pipe.execute()
-    return BatchState(
-        last_run_at=int(last_run_at) if last_run_at else None,
-        last_result=json.loads(last_result) if last_result else None,
-        lock_held=bool(held),
-    )

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field, TypeAdapter
 
 from app.adapters.job_index import JobFilter
+from app.errors import RequestRefused
 from app.ingestion.bulk import Outcome, act_on_filter, act_on_ids
 from app.ingestion.cleanup import DAY_MS, cleanup
 from app.services import Services
@@ -28,6 +29,8 @@ COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminat
 @admin_required
 def command_queue() -> ResponseReturnValue:
     command = read(COMMAND, read_json_object(request.environ), tag="action")
+    if services().settings.admin_read_only and not command.dry_run:
+        raise RequestRefused("read_only")
     outcome = obey(command, services())
     document = {
         "success": True,

@@ -24,7 +24,7 @@ def process_jobs() -> ResponseReturnValue:
     if place is None:
         raise QueueUnavailable("overloaded", retry_after=30)
     with place:
-        report = run_batch(services())
+        report = run_batch(services(), by="cron")
     document = {
         "success": True,
         "processed": report.processed,

@@ -205,10 +205,19 @@ class Storage(Document):
     free_bytes: Count | None
 
 
+class SystemWarning(Document):
+    """Something that the operator should do something about."""
+
+    code: Literal["eviction_policy", "redis_memory_low", "storage_low"]
+    message: str
+    suggestion: str
+
+
 class System(Document):
     memory: Memory
     redis: RedisState
     storage: Storage
+    warnings: list[SystemWarning]
 
 
 class Seconds(Document):
@@ -243,6 +252,12 @@ class Performance(Document):
     windows: Windows
 
 
+class JobInHand(Document):
+    job_id: JobId
+    name: str = Field(description="Of the file.")
+    since: Time
+
+
 class Worker(Document):
     name: str
     host: str
@@ -253,6 +268,8 @@ class Worker(Document):
     started_at: Time
     last_seen_at: Time
     version: str
+    memory_bytes: Count | None = Field(description="Of the worker and its parser, at its last sign of life.")
+    job: JobInHand | None = Field(description="What it works on.")
 
 
 class BatchResult(Document):
@@ -261,10 +278,23 @@ class BatchResult(Document):
     outcome: str
 
 
+class BatchRun(Document):
+    at: Time = Field(description="When it ended.")
+    outcome: str = Field(description="ok, or the code of the error that ended it.")
+    processed: Count
+    rescued: Count
+    expired: Count
+    duration_ms: Count
+    by: Literal["cron", "schedule"]
+
+
 class Batch(Document):
     last_run_at: Time | None
     last_result: BatchResult | None
     lock_held: bool
+    runs: list[BatchRun] = Field(max_length=10, description="The last ten, newest first.")
+    next_run_at: Time | None = Field(description="null where no scheduler is there to run it.")
+    schedule: str | None = Field(description="When batches run, in words.", examples=["every minute"])
 
 
 class Statistics(Document):
@@ -278,6 +308,7 @@ class Statistics(Document):
     performance: Performance
     workers: list[Worker]
     batch: Batch
+    read_only: bool = Field(description="ADMIN_READ_ONLY: commands are refused.")
 
 
 class HistoryQuery(Document):

@@ -43,6 +43,7 @@ _STATUS_OF_CODE = {
     "not_multipart": 415,
     "uri_too_long": 414,
     "headers_too_large": 431,
+    "read_only": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "unauthenticated": 401,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.adapters.batch_notes import BatchRun, BatchState
 from app.adapters.history import Period, Quantiles
 from app.adapters.queue_numbers import Counts, Depth, Performance
 from app.adapters.worker_registry import WorkerInfo
-from app.ingestion.stats import BatchState, Statistics, System
+from app.domain.job import Job
+from app.ingestion.stats import Statistics, System
 from app.web.documents import iso
 
 
@@ -23,8 +25,9 @@ def statistics_document(statistics: Statistics) -> dict[str, Any]:
             **_performance(statistics.performance),
             "windows": {f"{hours}h": _window(period) for hours, period in statistics.windows.items()},
         },
-        "workers": [_worker(worker) for worker in statistics.workers],
+        "workers": [_worker(worker, statistics.in_hand.get(worker.name)) for worker in statistics.workers],
         "batch": _batch(statistics.batch),
+        "readOnly": statistics.read_only,
     }
 
 
@@ -56,6 +59,7 @@ def _system(system: System) -> dict[str, Any]:
             "evictionPolicy": redis.eviction_policy,
         },
         "storage": {"kind": system.storage_kind, "freeBytes": system.storage_free_bytes},
+        "warnings": [vars(warning) for warning in system.warnings],
     }
 
 
@@ -105,7 +109,7 @@ def _seconds(quantiles: Quantiles) -> dict[str, float | None]:
     return {"p50": quantiles.p50, "p95": quantiles.p95}
 
 
-def _worker(worker: WorkerInfo) -> dict[str, Any]:
+def _worker(worker: WorkerInfo, job: Job | None) -> dict[str, Any]:
     return {
         "name": worker.name,
         "host": worker.host,
@@ -116,7 +120,13 @@ def _worker(worker: WorkerInfo) -> dict[str, Any]:
         "startedAt": iso(worker.started_at),
         "lastSeenAt": iso(worker.last_seen_at),
         "version": worker.version,
+        "memoryBytes": worker.memory_bytes,
+        "job": _job_in_hand(job) if job else None,
     }
+
+
+def _job_in_hand(job: Job) -> dict[str, Any]:
+    return {"jobId": job.id, "name": job.file.name, "since": iso(job.claim.since if job.claim else None)}
 
 
 def _batch(batch: BatchState) -> dict[str, Any]:
@@ -125,7 +135,15 @@ def _batch(batch: BatchState) -> dict[str, Any]:
         "lastRunAt": iso(batch.last_run_at),
         "lastResult": None if result is None else {_camel(name): value for name, value in result.items()},
         "lockHeld": batch.lock_held,
+        "runs": [_batch_run(run) for run in batch.runs],
+        "nextRunAt": iso(batch.next_run_at),
+        "schedule": None if batch.next_run_at is None else "every minute",
     }
+
+
+def _batch_run(run: BatchRun) -> dict[str, Any]:
+    numbers = {_camel(name): run.numbers.get(name, 0) for name in ("processed", "rescued", "expired", "duration_ms")}
+    return {"at": iso(run.at), "outcome": run.outcome, **numbers, "by": run.by}
 
 
 def _camel(name: str) -> str:

@@ -12,6 +12,8 @@ from app.ingestion.submit import Intake
 class FakeParser:
     """Gives one page a line; `before` is called ahead of each page and may raise what a real child makes happen."""
 
+    pid = None
+
     def __init__(self) -> None:
         self.before = lambda number: None
         self.killed = False

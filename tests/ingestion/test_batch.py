@@ -92,3 +92,12 @@ def test_a_lock_whose_answer_was_lost_is_known_again(services, redis, monkeypatc
     monkeypatch.setattr(redis, "set", lambda *args, **options: send(*args, **options) and send(*args, **options))
     assert services.batch_lock().acquire(now=1)
     assert not services.batch_lock().acquire(now=2)
+
+
+def test_the_last_batches_are_remembered_with_who_asked_for_them(services, parser, upload):
+    upload()
+    run_batch(services, by="cron")
+    run_batch(services)
+    later, first = services.batches.state(services.jobs.now()).runs
+    assert (first.by, first.outcome, first.numbers["processed"]) == ("cron", "ok", 1)
+    assert (later.by, later.numbers["processed"]) == ("schedule", 0)

@@ -2,8 +2,9 @@ import json
 
 from app.domain.job import PRIORITIES, Priority
 from app.errors import StorageUnavailable
-from app.ingestion.stats import queue_statistics, resident_bytes
-from tests.jobs_in_states import completed, pending
+from app.ingestion.cancel import cancel
+from app.ingestion.stats import queue_statistics
+from tests.jobs_in_states import completed, pending, processing
 
 
 def test_one_reading_has_everything(services, clock):
@@ -16,10 +17,6 @@ def test_one_reading_has_everything(services, clock):
     assert [worker.name for worker in statistics.workers] == [services.name]
     assert statistics.system.storage_kind == "folder"
     assert statistics.system.storage_free_bytes > 0
-
-
-def test_memory_is_that_of_a_living_process():
-    assert 5_000_000 < resident_bytes() < 4_000_000_000
 
 
 def test_a_batch_is_shown_with_what_it_did(services, redis, clock):
@@ -36,3 +33,12 @@ def test_a_storage_that_does_not_answer_leaves_the_rest_readable(services, monke
 
     monkeypatch.setattr(services.blobs, "free_bytes", away)
     assert queue_statistics(services).system.storage_free_bytes is None
+
+
+def test_a_worker_is_shown_with_the_job_it_holds_and_no_other(services, clock):
+    services.beat(state="busy", priorities=PRIORITIES, started_at=clock())
+    job = processing(services, holder=services.name)
+    processing(services, holder="another", priority=Priority.LOW)
+    assert queue_statistics(services).in_hand[services.name] == job
+    cancel(services, job.id)
+    assert services.name not in queue_statistics(services).in_hand

@@ -153,3 +153,25 @@ def test_a_priority_is_paused_and_resumed(ask, services):
 def test_a_dry_pause_changes_nothing(ask, services):
     assert ask({"action": "pause", "priority": "low", "dryRun": True}).status_code == 200
     assert services.jobs.paused() == frozenset()
+
+
+# ---- read only ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"action": "delete", "filter": {"status": "pending"}},
+        {"action": "pause", "priority": "medium"},
+        {"action": "cleanup", "daysOld": 1},
+    ],
+)
+def test_where_it_is_read_only_a_dry_run_alone_is_obeyed(ask, services, command):
+    object.__setattr__(services.settings, "admin_read_only", True)
+    job = pending(services)
+    answer = ask(command)
+    assert (answer.status_code, error_of(answer)["code"]) == (403, "read_only")
+    assert services.jobs.get(job.id) == job
+    assert services.jobs.paused() == frozenset()
+    assert ask({**command, "dryRun": True}).status_code == 200
+    assert ask("/api/admin/queue").get_json()["readOnly"] is True

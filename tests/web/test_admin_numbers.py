@@ -2,9 +2,13 @@ import json
 
 import pytest
 
+from app.adapters.batch_notes import SCHEDULED, BatchRun
+from app.adapters.job_queues import BATCH_DELIVERY_ID
+from app.adapters.redis_memory import RedisMemory
 from app.domain.job import Priority
+from app.ingestion import stats
 from app.web.operator_schemas import History, Statistics
-from tests.jobs_in_states import completed, failed, pending
+from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 
 
@@ -76,3 +80,33 @@ def test_windows_count_what_ended(ask, services):
 def test_failures_are_told_by_code(ask, services):
     failed(services)
     assert ask("/api/admin/queue").get_json()["failures"] == [{"code": "corrupt_document", "count": 1}]
+
+
+def test_a_worker_is_told_with_its_memory_and_its_job(ask, services, clock):
+    job = processing(services, holder=services.name)
+    services.beat(state="busy", priorities=(Priority.HIGH,), started_at=clock())
+    document = ask("/api/admin/queue").get_json()
+    Statistics.model_validate(document)
+    (worker,) = document["workers"]
+    assert (worker["job"]["jobId"], worker["job"]["name"]) == (job.id, "a.txt")
+    assert worker["memoryBytes"] > 1_000_000
+
+
+def test_a_batch_is_told_with_when_the_next_is_due(ask, services, clock, redis):
+    services.batches.note(BatchRun(clock(), "ok", "cron", {"processed": 2, "duration_ms": 9}))
+    redis.zadd(SCHEDULED, {BATCH_DELIVERY_ID: clock() / 1000 + 30})
+    document = ask("/api/admin/queue").get_json()
+    Statistics.model_validate(document)
+    (run,) = document["batch"]["runs"]
+    assert (run["by"], run["processed"], run["rescued"], run["durationMs"]) == ("cron", 2, 0, 9)
+    assert (document["batch"]["schedule"], document["batch"]["nextRunAt"]) == (
+        "every minute",
+        "2023-11-14T22:13:50.000Z",
+    )
+
+
+def test_a_wrong_eviction_policy_is_warned_of(ask, monkeypatch):
+    monkeypatch.setattr(stats, "redis_memory", lambda client: RedisMemory(1, 0, "allkeys-lru"))
+    document = ask("/api/admin/queue").get_json()
+    Statistics.model_validate(document)
+    assert [warning["code"] for warning in document["system"]["warnings"]] == ["eviction_policy"]

@@ -44,7 +44,7 @@ def test_an_admins_session_does_not_count(client):
 
 def test_a_batch_runs_and_tells_what_it_did(client, monkeypatch):
     job_id = new_job_id()
-    monkeypatch.setattr(cron, "run_batch", lambda services: BatchReport(1, [job_id], 2, 3, 4, 5))
+    monkeypatch.setattr(cron, "run_batch", lambda services, by: BatchReport(1, [job_id], 2, 3, 4, 5))
     for ask in (client.get, client.post):
         answer = ask(PATH, headers=AS_CRON)
         assert answer.status_code == 200
@@ -66,13 +66,13 @@ def test_a_second_batch_is_told_of_the_first(client, services):
 def test_a_batch_holds_a_place_while_it_runs(client, app, monkeypatch):
     held = app.extensions["gate"].held
     seen = []
-    monkeypatch.setattr(cron, "run_batch", lambda services: seen.append(held.taken) or BatchReport())
+    monkeypatch.setattr(cron, "run_batch", lambda services, by: seen.append(held.taken) or BatchReport())
     assert client.get(PATH, headers=AS_CRON).status_code == 200
     assert (seen, held.taken) == ([1], 0)
 
 
 def test_the_place_is_given_back_when_the_batch_fails(client, app, monkeypatch):
-    def refuse(services):
+    def refuse(services, by):
         raise RequestRefused("batch_running")
 
     monkeypatch.setattr(cron, "run_batch", refuse)
@@ -81,7 +81,7 @@ def test_the_place_is_given_back_when_the_batch_fails(client, app, monkeypatch):
 
 
 def test_a_server_whose_threads_are_all_held_takes_no_batch(client, app, monkeypatch):
-    monkeypatch.setattr(cron, "run_batch", lambda services: BatchReport())
+    monkeypatch.setattr(cron, "run_batch", lambda services, by: BatchReport())
     held = app.extensions["gate"].held
     places = [held.take() for _ in range(held.limit)]
     answer = client.get(PATH, headers=AS_CRON)

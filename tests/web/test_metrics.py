@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from app.adapters.batch_notes import BatchRun
 from app.domain.job import Priority
 from app.settings import ROOT
 from tests.jobs_in_states import completed, failed, pending, processing, retrying
@@ -95,8 +96,8 @@ def test_the_times_of_ended_jobs_stand_in_buckets_that_hold_those_below(client, 
 
 
 def test_a_batch_is_counted_by_its_outcome(client, services, clock):
-    services.notes.note_batch(at=clock(), outcome="ok", numbers={})
-    services.notes.note_batch(at=clock(), outcome="storage_unavailable", numbers={})
+    services.batches.note(BatchRun(clock(), "ok", "schedule", {}))
+    services.batches.note(BatchRun(clock(), "storage_unavailable", "schedule", {}))
     seen = values(client)
     assert (seen["ingest_batches_total", "ok"], seen["ingest_batches_total", "storage_unavailable"]) == (1, 1)
     assert seen["ingest_batch_ok",] == 0
@@ -169,7 +170,7 @@ def told_families():
 
 def shown_families(client, services, clock):
     failed(services)
-    services.notes.note_batch(at=clock(), outcome="ok", numbers={})
+    services.batches.note(BatchRun(clock(), "ok", "schedule", {}))
     shown = {}
     for family in scrape(client):
         name = f"{family.name}_total" if family.type == "counter" else family.name

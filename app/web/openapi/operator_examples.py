@@ -35,6 +35,7 @@ STATISTICS = {
         "memory": {"rssBytes": 65937408},
         "redis": {"usedBytes": 2333808, "maxBytes": 0, "evictionPolicy": "noeviction"},
         "storage": {"kind": "folder", "freeBytes": 83989667840},
+        "warnings": [],
     },
     "performance": {
         "jobsPerMinute": 9,
@@ -54,9 +55,29 @@ STATISTICS = {
             "startedAt": "2026-11-24T16:30:02.114Z",
             "lastSeenAt": "2026-11-24T16:32:07.020Z",
             "version": "0.1.0",
+            "memoryBytes": 61865984,
+            "job": None,
         }
     ],
-    "batch": {"lastRunAt": "2026-11-24T16:32:00.976Z", "lastResult": {"outcome": "ok"}, "lockHeld": False},
+    "batch": {
+        "lastRunAt": "2026-11-24T16:32:00.976Z",
+        "lastResult": {"outcome": "ok"},
+        "lockHeld": False,
+        "runs": [
+            {
+                "at": "2026-11-24T16:32:00.976Z",
+                "outcome": "ok",
+                "processed": 0,
+                "rescued": 0,
+                "expired": 0,
+                "durationMs": 5,
+                "by": "schedule",
+            }
+        ],
+        "nextRunAt": "2026-11-24T16:33:00.000Z",
+        "schedule": "every minute",
+    },
+    "readOnly": False,
 }
 REPORT = {
     "success": True,

@@ -66,7 +66,7 @@ OPERATOR_ROUTES = (
         body=Body(JSON, (operator.Cleanup, operator.Bulk, operator.Hold)),
         errors=(
             *("malformed_body", "incomplete_body", "too_large", "unsupported_type", "invalid_field"),
-            *("queue_unavailable", "cross_site"),
+            *("queue_unavailable", "cross_site", "read_only"),
         ),
         guard="admin",
     ),
