@@ -78,6 +78,26 @@ def rebuild() -> None:
 
 
 @cli.command()
+def check() -> None:
+    """Look for lost, doubled and left-over jobs; change nothing.
+
+    The exit status is 0 if all is as it must be, also while jobs are under way, and 1 if something is wrong."""
+    from app.errors import IngestError
+    from app.ingestion.check import check as look
+    from app.ingestion.check import lines_of
+    from app.services import connect
+
+    try:
+        services = connect(_with_running_redis(load_settings()), role="check")
+        report = look(services)
+        for line in lines_of(services, report):
+            click.echo(line)
+    except IngestError as error:
+        raise click.ClickException(f"{error.message} {error.suggestion}") from None
+    raise SystemExit(1 if report.violations else 0)
+
+
+@cli.command()
 def config() -> None:
     """Print the settings in force, without the secrets."""
     for name, value in shown(load_settings()).items():

@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 
 from app.cli import cli
 from app.client.instance import _parsed
+from app.services import Services
 from app.settings import Settings
+from tests.jobs_in_states import pending
 
 JOB = "job_abc"
 
@@ -198,3 +200,18 @@ def test_a_login_link_needs_a_running_instance() -> None:
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
     assert all(command in text for command in (*cli.commands, "./run test"))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_check_says_in_words_and_by_its_exit_status_whether_something_is_wrong(
+    services: Services, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    job = pending(services, with_bytes=True)
+    if broken:
+        services.blobs.delete_upload(job.id)
+    monkeypatch.setattr("app.services.connect", lambda settings, role: services)
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    result = CliRunner().invoke(cli, ["check"])
+    assert result.exit_code == int(broken)
+    assert f"1 jobs, 0 results, {int(broken)} violations" in result.output
+    assert "not drained: 1 missing deliveries of priority medium, 1 pending jobs" in result.output

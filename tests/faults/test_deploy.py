@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from app.domain.job import JobStatus
-from tests.faults.invariants import check
+from tests.faults.check import check
 from tests.processes import LIVE, Deployment, eventually, is_running
 
 pytestmark = LIVE

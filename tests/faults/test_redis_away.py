@@ -19,7 +19,7 @@ from app.adapters.redis_client import PREFIX
 from app.domain.job import JobStatus
 from app.ingestion.rescue import MISSED_MS
 from app.settings import ROOT
-from tests.faults.invariants import check
+from tests.faults.check import check
 from tests.processes import LIVE, Answer, Deployment, eventually
 
 pytestmark = LIVE

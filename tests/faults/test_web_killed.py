@@ -9,7 +9,7 @@ import pytest
 
 from app.adapters.idempotency import digest
 from app.adapters.redis_client import PREFIX
-from tests.faults.invariants import check
+from tests.faults.check import check
 from tests.processes import LIVE, Deployment, eventually
 
 pytestmark = LIVE

@@ -10,7 +10,7 @@ import pytest
 
 from app.adapters.job_store import LEASE_MS
 from app.domain.job import JobStatus
-from tests.faults.invariants import check
+from tests.faults.check import check
 from tests.processes import LIVE, Deployment, eventually, is_running
 from tests.samples.make_samples import slow_pdf
 
