@@ -20,6 +20,7 @@ def main(names: list[str]) -> int:
     try:
         priorities = [Priority(name) for name in names] or list(PRIORITIES)
         services = connect(settings, role="worker")
+        logs.tell_drops(services.count_dropped_lines)
         host = WorkerHost(services, priorities)
         with translated():
             worker = IngestWorker(host, patient_client(services.url or "", services.name), priorities)

@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         settings = settings or load_settings()
         logs.configure(settings.log_level)
         services = connect(settings, role="web")
+        logs.tell_drops(services.count_dropped_lines)
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.config.update(MAX_CONTENT_LENGTH=SMALL_BODY, MAX_FORM_MEMORY_SIZE=SMALL_BODY)
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -154,6 +154,10 @@ class Services:
         parser = self.parser.pid if "parser" in self.__dict__ else None
         return resident_bytes() + (resident_bytes_of(parser) if parser else 0)
 
+    def count_dropped_lines(self, number: int) -> None:
+        """Of the log: somebody does not read it, or its disk is full."""
+        self.meter.add({"log:dropped": number})
+
     def _report_calls(self) -> None:
         """A worker answers no scrape: how long its calls took goes into the totals with each beat."""
         taken = self.meter.take()

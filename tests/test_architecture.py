@@ -23,7 +23,8 @@ MAY = {
     "cache": set(),
     "errors": set(),
     "settings": {"errors"},
-    "logs": set(),
+    "logs": {"lines"},
+    "lines": set(),
 }
 #: Third-party clients and where they may be imported.
 ROOMS = {

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from app.lines import LINES_KEPT
 from app.supervision.claim import CannotRun, check_port, claim_folder, kept_secret, running_at
-from app.supervision.output import LINES_KEPT, Output, readable
+from app.supervision.output import Output, readable
 from app.supervision.programs import LONGEST_DELAY, STEADY_SECONDS, Command, Kept, Program, ending
 from app.supervision.supervisor import Supervisor
 

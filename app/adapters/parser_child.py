@@ -13,12 +13,18 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from app.extraction import frames
 
 _CHUNK = 64 * 1024
 #: Half of what a pipe takes.
 _ROOMY = 32 * 1024
 _MILLISECONDS_MOST = 2**31 - 1
+#: What is logged of a child's words about one file.
+LINES_LOGGED, LONGEST_LINE = 10, 500
+
+log = structlog.get_logger()
 
 
 class ChildDied(Exception):
@@ -36,12 +42,15 @@ class ParserChild:
         """Start the process in a session of its own, so that a Ctrl-C of the terminal does not reach it."""
         request_end, self._requests = os.pipe()
         self._answers, answer_end = os.pipe()
+        self._said, said_end = os.pipe()
+        for end in (self._said, said_end):
+            os.set_blocking(end, False)  # a child that says too much loses it, and waits for nobody
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=request_end,
                 stdout=answer_end,
-                stderr=subprocess.DEVNULL,
+                stderr=said_end,
                 cwd="/",
                 env=dict(env),
                 start_new_session=True,
@@ -52,6 +61,7 @@ class ParserChild:
         finally:
             os.close(request_end)
             os.close(answer_end)
+            os.close(said_end)
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
         self._buffer = bytearray()
@@ -127,6 +137,18 @@ class ParserChild:
         self._last_chunk = len(chunk)
         self._buffer += chunk
 
+    def log_said(self) -> None:
+        """What it wrote to stderr becomes lines of our log: the first few since the last call, cut short."""
+        try:
+            said = os.read(self._said, _CHUNK)
+        except OSError:  # it has said nothing
+            return
+        lines = [line for line in said.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
+        for line in lines[:LINES_LOGGED]:
+            log.info("parser_said", line=line[:LONGEST_LINE])
+        if len(lines) > LINES_LOGGED:
+            log.info("parser_said_more", lines=len(lines) - LINES_LOGGED)
+
     def kill(self) -> None:
         """End the child and all it may have started, at once; whoever reads from it learns it as `ChildDied`."""
         if self._process.poll() is None:
@@ -138,8 +160,10 @@ class ParserChild:
         self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
+        self.log_said()
         self._close_pipes()
 
     def _close_pipes(self) -> None:
         os.close(self._requests)
         os.close(self._answers)
+        os.close(self._said)

@@ -113,6 +113,8 @@ class ParserProcess:
                 self._reading = False
                 if self._busy:
                     self._drop()
+                elif self._child:
+                    self._child.log_said()
 
     def _attempts(self, reading: Reading, timeout: float) -> Iterator[PageFrame | Document]:
         child = self._first_child()

@@ -135,6 +135,7 @@ class Job:
     status: JobStatus = JobStatus.PENDING
     user_id: str | None = None
     idempotency_key: str | None = None
+    request_id: str | None = None
     version: int = 1
     run: int = 1
     attempt: int = 1
@@ -161,8 +162,12 @@ class Job:
         now: int,
         user_id: str | None = None,
         idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> Job:
-        return cls(job_id, priority, file, now, now, user_id=user_id, idempotency_key=idempotency_key)
+        """`request_id` is the upload's own, so that what is logged of the job later can be found by it."""
+        return cls(
+            job_id, priority, file, now, now, user_id=user_id, idempotency_key=idempotency_key, request_id=request_id
+        )
 
     @property
     def is_cancelled(self) -> bool:

@@ -54,7 +54,8 @@ def _claimed(services: Services, priority: Priority, delivery: str) -> Job | Non
 
 def attempt(services: Services, job: Job) -> Job:
     """Works on a claimed job until it ended in some way; gives the last record that this process knows of."""
-    with structlog.contextvars.bound_contextvars(job_id=job.id):
+    upload = {"request_id": job.request_id} if job.request_id else {}
+    with structlog.contextvars.bound_contextvars(job_id=job.id, **upload):
         holding = Holding(services.jobs, job, on_gone=services.parser.kill)
         try:
             with services.keeper.keeping(holding, services.stopper):

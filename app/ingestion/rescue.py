@@ -103,7 +103,7 @@ class Sweep:
                 return False
         except RequestRefused:  # of a newer version, whose own sweep looks after it
             return False
-        log.warning("worker_lost", job_id=job.id, holder=lease.holder, losses=new.losses)
+        log.warning("worker_lost", job_id=job.id, request_id=job.request_id, holder=lease.holder, losses=new.losses)
         self._follow_up(job, new)
         return True
 

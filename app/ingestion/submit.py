@@ -23,9 +23,11 @@ log = structlog.get_logger()
 class Intake:
     """From the first byte to the job. Whoever opens one ends it with `accept` or `abandon`."""
 
-    def __init__(self, services: Services, *, idempotency_key: str | None = None) -> None:
+    def __init__(
+        self, services: Services, *, idempotency_key: str | None = None, request_id: str | None = None
+    ) -> None:
         """Raises QueueUnavailable (also `overloaded`), ValidationFailed `idempotency_running`, before a byte is read."""
-        self._services = services
+        self._services, self._request_id = services, request_id
         self._installation = services.recent_binding()
         self._refuse_overload()
         services.jobs.now()  # from here on the time is known without Redis
@@ -64,7 +66,15 @@ class Intake:
             return earlier
         file = FileInfo(filename, writer.size, media_type, writer.sha256)
         now = self._services.jobs.known_now()  # nothing is asked of Redis until the bytes are safe
-        job = Job.new(self.job_id, priority=priority, file=file, now=now, user_id=user_id, idempotency_key=self._key)
+        job = Job.new(
+            self.job_id,
+            priority=priority,
+            file=file,
+            now=now,
+            user_id=user_id,
+            idempotency_key=self._key,
+            request_id=self._request_id,
+        )
         writer.commit(manifest_of(job))
         try:
             return add_and_deliver(self._services, job, installation=self._installation, print_=print_)

@@ -1,17 +1,15 @@
-"""The terminal: what the supervisor says and what its children log, written by a thread that alone may block.
-A reader that has stopped costs lines, which are counted, and never holds up the service."""
+"""The terminal: what the supervisor says and what its children log, written by a thread that alone may block."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import queue
 import threading
 from typing import IO
 
+from app.lines import Lines
+
 STDOUT, STDERR = 1, 2
-LINES_KEPT = 2_000
 LONGEST_LINE = 16_384
 
 
@@ -21,10 +19,7 @@ class Output:
     def __init__(self, out: int = STDOUT, err: int = STDERR) -> None:
         self._out, self._err = out, err
         self._readable = os.isatty(err)
-        self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue(LINES_KEPT)
-        self._dropped = 0
-        self._writer = threading.Thread(target=self._write_all, daemon=True, name="output")
-        self._writer.start()
+        self._lines = Lines(lambda dropped: (err, f"{dropped} lines were dropped here, because nobody read them"))
 
     def say(self, line: str) -> None:
         self._put(self._out, line)
@@ -38,9 +33,7 @@ class Output:
 
     def close(self, seconds: float = 1.0) -> None:
         """Write what is left, as far as somebody reads it."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=seconds)
-        self._writer.join(seconds)
+        self._lines.close(seconds)
 
     def _follow(self, name: str, pipe: IO[bytes]) -> None:
         with pipe:
@@ -48,27 +41,7 @@ class Output:
                 self.log(name, line.decode(errors="replace").rstrip("\r\n"))
 
     def _put(self, to: int, line: str) -> None:
-        try:
-            self._lines.put_nowait((to, line))
-        except queue.Full:
-            self._dropped += 1
-
-    def _write_all(self) -> None:
-        while (item := self._lines.get()) is not None:
-            to, line = item
-            if self._write(to, line) and self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                self._write(self._err, f"{dropped} lines were dropped here, because nobody read them")
-
-    def _write(self, to: int, line: str) -> bool:
-        data = f"{line}\n".encode(errors="backslashreplace")
-        try:
-            while data:
-                data = data[os.write(to, data) :]
-        except OSError:  # the disk is full, or the reader has gone
-            self._dropped += 1
-            return False
-        return True
+        self._lines.put(to, line)
 
 
 def readable(line: str) -> str:

@@ -147,6 +147,10 @@ def _neighbours(seen: Seen) -> Iterator[Metric]:
         for process in ("web", "worker"):
             failures.add_metric([process], counts.get(f"{process}:{neighbour}:failures", 0))
         yield failures
+    dropped = CounterMetricFamily("ingest_log_lines_dropped", "Lines of the log that nobody took.", labels=["process"])
+    for process in ("web", "worker"):
+        dropped.add_metric([process], counts.get(f"{process}:log:dropped", 0))
+    yield dropped
     yield from _room(seen.statistics)
 
 

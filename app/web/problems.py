@@ -6,6 +6,7 @@ The only place that knows which HTTP status belongs to which code.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 import uuid
 from collections.abc import Callable
@@ -64,6 +65,7 @@ _CODE_OF_STATUS = {
 }
 """For what Flask and Werkzeug refuse by themselves."""
 
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _RETRY_AFTER = {
     "idempotency_running": 2,
     "not_completed": 2,
@@ -100,7 +102,7 @@ def problem_document(error: IngestError, *, status: int, reference: str, retry_c
         "title": CATALOGUE[error.code].message,
         "status": status,
         "detail": error.message,
-        "instance": f"urn:uuid:{reference}",
+        "instance": uuid.UUID(reference).urn,
         "success": False,
         "error": error_object(error, retry_count=retry_count),
     }
@@ -122,6 +124,11 @@ def request_id() -> str:
     if "request_id" not in g:
         g.request_id = str(uuid.uuid4())
     return str(g.request_id)
+
+
+def is_request_id(text: str) -> bool:
+    """A UUID in lower case, with or without its dashes, as proxies make them; nothing else gets into logs and answers."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def is_page(path: str, method: str) -> bool:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
+import structlog
 from flask import request
 
 from app.domain.job import Job, Priority
@@ -14,6 +15,9 @@ from app.ingestion.submit import Intake
 from app.web.bodies import FIELDS, OnFile, Upload, read_multipart, read_raw
 from app.web.context import services
 from app.web.gate import Place, gate
+from app.web.problems import request_id
+
+log = structlog.get_logger()
 
 LONGEST_USER_ID = 128
 _KEY_FORM = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
@@ -51,13 +55,15 @@ def _received(read: Read) -> Job:
         try:
             upload = read(lambda name, media_type: intake.open(request.content_length), intake.touch)
             with upload.writer:
-                return intake.accept(
+                job = intake.accept(
                     filename=upload.filename,
                     media_type=upload.media_type,
                     priority=priority_of(upload.fields),
                     user_id=user_id_of(upload.fields),
                     writer=upload.writer,
                 )
+                log.info("upload_accepted", job_id=job.id, size=job.file.size, type=job.file.type)
+                return job
         except BaseException:
             intake.abandon()
             raise
@@ -70,7 +76,7 @@ def _entered() -> tuple[Place, Intake]:
     if place is None:
         raise QueueUnavailable("overloaded", retry_after=5)
     try:
-        return place, Intake(services(), idempotency_key=key)
+        return place, Intake(services(), idempotency_key=key, request_id=request_id())
     except BaseException:
         place.release()
         raise

@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.errors import RequestRefused, ValidationFailed
 from app.settings import Settings
-from app.web.problems import request_id
+from app.web.problems import is_request_id, request_id
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -44,6 +44,8 @@ def register(app: Flask, settings: Settings) -> None:
     @app.before_request
     def check() -> None:
         structlog.contextvars.clear_contextvars()
+        if settings.trusted_proxies and is_request_id(given := request.headers.get("X-Request-ID", "")):
+            g.request_id = given
         structlog.contextvars.bind_contextvars(request_id=request_id())
         if not hosts.allow(request.headers.get("Host", "")):
             raise ValidationFailed("bad_request", suggestion="Use one of the host names that this service answers to.")

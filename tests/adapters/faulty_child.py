@@ -5,6 +5,7 @@ A file for it is JSON: the steps that the first child takes with it, and those o
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -71,6 +72,11 @@ def eat_memory():
         eaten.append(bytearray(1 << 20))
 
 
+def say(text):
+    with contextlib.suppress(BlockingIOError):
+        os.write(2, text)
+
+
 def fail(code):
     raise ExtractionFailed(code)
 
@@ -99,6 +105,8 @@ FAULTS = {
     "two documents": lambda: answer(2 * frames.json_frame(frames.DOCUMENT, {"title": 7, "metadata": [1]})),
     "print": lambda: (print("into the pipe?", flush=True), os.write(1, b"into the pipe?")),
     "write": lambda: Path("/tmp/parser-child-must-not-write").write_text("x"),
+    "say": lambda: say(b"a library complains\n\x1b[31mof \xff bytes\n"),
+    "say a lot": lambda: [say(b"once more\n" * 1000) for _ in range(100)],
     "eat memory": eat_memory,
     "raise anything": raise_anything,
     "locked": lambda: fail("encrypted_document"),

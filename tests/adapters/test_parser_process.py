@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.adapters.parser_process import Document, PageFrame, ParserKilled, ParserProcess
 from app.errors import ExtractionFailed, IngestError, InternalError, StorageFailed
@@ -355,3 +356,30 @@ def test_the_child_does_not_outlive_its_worker(tmp_path, sent):
 def test_the_child_is_in_a_session_of_its_own(faulty):
     list(faulty.do(["x"]))
     assert os.getsid(faulty.pid) == faulty.pid
+
+
+# ---- what the child says ---------------------------------------------------------------------------------------------
+
+
+def said(logged):
+    return [entry["line"] for entry in logged if entry["event"] == "parser_said"]
+
+
+def test_what_a_library_says_in_the_child_is_logged_of_its_file(faulty):
+    with structlog.testing.capture_logs() as logged:
+        assert texts(faulty.do(["say", "a page"])) == ["a page"]
+        assert texts(faulty.do(["another file"])) == ["another file"]
+    assert said(logged) == ["a library complains", "\x1b[31mof \\xff bytes"]
+
+
+def test_the_last_words_of_a_child_that_dies_are_logged(faulty):
+    with structlog.testing.capture_logs() as logged:
+        assert faulty.failure(["say", "abort"], ["abort"]) == "parser_crashed"
+    assert "a library complains" in said(logged)
+
+
+def test_a_child_that_says_a_lot_loses_it_and_reads_on(faulty):
+    with structlog.testing.capture_logs() as logged:
+        assert texts(faulty.do(["say a lot", "a page"])) == ["a page"]
+    assert said(logged) == ["once more"] * 10
+    assert [entry["lines"] > 1000 for entry in logged if entry["event"] == "parser_said_more"] == [True]

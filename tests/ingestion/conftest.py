@@ -43,8 +43,10 @@ def parser(services):
 
 @pytest.fixture
 def upload(services):
-    def send(data=b"one\ntwo\nthree", *, key=None, name="a.txt", priority=Priority.MEDIUM, user_id=None):
-        intake = Intake(services, idempotency_key=key)
+    def send(
+        data=b"one\ntwo\nthree", *, key=None, name="a.txt", priority=Priority.MEDIUM, user_id=None, request_id=None
+    ):
+        intake = Intake(services, idempotency_key=key, request_id=request_id)
         with intake.open(len(data)) as writer:
             writer.write(data)
             return intake.accept(

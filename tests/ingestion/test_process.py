@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.adapters.result_file import ResultReader
 from app.domain.job import JobStatus, Priority, Progress
@@ -274,3 +275,11 @@ class TestHolding:
         holding.tick()
         assert not holding.gone
         assert services.jobs.get(holding.job.id).progress.percentage == 9
+
+
+def test_what_a_worker_logs_of_a_job_bears_the_id_of_the_request_that_brought_it(services, parser, upload):
+    job = upload(request_id="f3" * 16)
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+        process_next(services, Priority.MEDIUM)
+    ended = next(entry for entry in logged if entry["event"] == "attempt_ended")
+    assert (ended["job_id"], ended["request_id"]) == (job.id, "f3" * 16)

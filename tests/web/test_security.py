@@ -67,6 +67,28 @@ def test_each_request_has_its_own_id_in_header_log_and_problem(client):
     assert refused.json["instance"] == f"urn:uuid:{refused.headers['X-Request-ID']}"
 
 
+GIVEN = ("0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdef")
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_the_id_that_a_trusted_proxy_gives_is_the_requests_own(given):
+    client = new_client(trusted_proxies=1)
+    answer = client.get("/log", headers={"X-Request-ID": given})
+    assert (answer.json["request_id"], answer.headers["X-Request-ID"]) == (given, given)
+    assert client.get("/none", headers={"X-Request-ID": given}).json["instance"] == f"urn:uuid:{GIVEN[1]}"
+
+
+@pytest.mark.parametrize("given", ["", "7", "x" * 36, GIVEN[0].upper(), f"{GIVEN[0]}\t", f"{GIVEN[0]},{GIVEN[0]}"])
+def test_an_id_of_another_form_is_not_taken(given):
+    answer = new_client(trusted_proxies=1).get("/log", headers={"X-Request-ID": given})
+    assert answer.json["request_id"] != given
+    assert len(answer.json["request_id"]) == 36
+
+
+def test_without_a_trusted_proxy_no_id_is_taken(client):
+    assert client.get("/log", headers={"X-Request-ID": GIVEN[0]}).json["request_id"] != GIVEN[0]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
