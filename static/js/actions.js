@@ -1,16 +1,15 @@
 // What a person can do with a file of the list.
 
 import { getText, post, resultPath } from "./api.js";
-import { copy as copyText } from "./dom.js";
+import { copy as copyText, label } from "./dom.js";
 
-function flash(control, word) {
-  const label = "Copy";
-  control.textContent = word;
-  setTimeout(() => (control.textContent = label), 1500);
+function flash(control, word, about) {
+  label(control, word, about);
+  setTimeout(() => label(control, "Copy", about), 1500);
 }
 
-/** `changed(item)` is told after each step; `removed(items)` takes rows off the page. */
-export function actionsWith({ uploads, changed, removed }) {
+/** `changed(item)` is told after each step; `removed(items)` takes rows off the page, `say` tells aloud. */
+export function actionsWith({ uploads, changed, removed, say }) {
   // The status document that comes back is news like any other.
   async function ask(item, verb) {
     try {
@@ -39,12 +38,13 @@ export function actionsWith({ uploads, changed, removed }) {
     async copy(item, control) {
       try {
         await copyText(await getText(resultPath(item.jobId, "text")));
-        flash(control, "Copied");
+        flash(control, "Copied", item.name);
       } catch {
-        flash(control, "Not copied");
+        flash(control, "Not copied", item.name);
       }
     },
 
     remove: (item) => removed([item]),
+    say,
   };
 }

@@ -74,3 +74,8 @@ export async function remove(path) {
 export function resultPath(jobId, format, { download = false, page = null } = {}) {
   return `/api/ingest/result/${jobId}?format=${format}${download ? "&download=1" : ""}${page ? `&page=${page}` : ""}`;
 }
+
+/** Where the results of several jobs stand, as one ZIP. */
+export function resultsPath(jobIds, format) {
+  return `/api/ingest/results?jobs=${jobIds.join(",")}&format=${format}`;
+}

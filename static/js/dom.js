@@ -17,29 +17,16 @@ export function attribute(element, name, value) {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-export function button(label, about, onclick) {
-  const element = make("button", { type: "button", textContent: label, onclick });
-  element.setAttribute("aria-label", `${label}: ${about}`);
-  return element;
+/** What a button says, and what it is about: for those who hear one button without its row. */
+export function label(element, word, about) {
+  set(element, "textContent", word);
+  attribute(element, "aria-label", `${word}: ${about}`);
 }
 
-/** Calls `draw` once per frame with everything that was marked since the last; hidden pages get no frames, so a timer steps in. */
-export function framed(draw) {
-  const marked = new Set();
-  let asked = false;
-  function run() {
-    asked = false;
-    const batch = [...marked];
-    marked.clear();
-    draw(batch);
-  }
-  return (thing) => {
-    marked.add(thing);
-    if (asked) return;
-    asked = true;
-    if (document.hidden) setTimeout(run, 250);
-    else requestAnimationFrame(run);
-  };
+export function button(word, about, onclick) {
+  const element = make("button", { type: "button", onclick });
+  label(element, word, about);
+  return element;
 }
 
 /** Copies text; where the clipboard is closed (no TLS), by the old way of a selected field. */

@@ -1,4 +1,5 @@
 // How files get onto the page: chosen, dropped anywhere, or pasted. Folders are walked.
+// A batch is `{files, ofFolder}`: in a folder nobody chose each file, so what cannot be read there is left out quietly.
 
 async function walk(entry, found) {
   if (entry.isFile) {
@@ -9,30 +10,39 @@ async function walk(entry, found) {
   for (;;) {
     const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!entries.length) return;
-    for (const inner of entries) await walk(inner, found);
+    for (const inner of entries) await walk(inner, found).catch(() => {});
   }
 }
 
 // The entries must be taken at once: the list is emptied when the event is over.
-async function filesOf(transfer) {
+async function batchOf(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  const found = [];
-  for (const entry of entries) await walk(entry, found).catch(() => {});
-  return found;
+  if (!entries.some((entry) => entry.isDirectory)) return { files: [...transfer.files], ofFolder: false };
+  const files = [];
+  for (const entry of entries) await walk(entry, files).catch(() => {});
+  return { files, ofFolder: true };
 }
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
 
-/** Calls `take` with each batch of files. */
-export function listen(input, veil, take) {
-  input.multiple = true;
-  input.required = false;
-  input.addEventListener("change", () => {
-    const files = [...input.files];
-    input.value = "";
-    take(files);
-  });
+function chosen(input, ofFolder, take) {
+  const files = [...input.files];
+  input.value = "";
+  if (files.length) take({ files, ofFolder });
+}
+
+function listenToFolder(button, take) {
+  const input = document.createElement("input");
+  if (!("webkitdirectory" in input)) return;
+  Object.assign(input, { type: "file", webkitdirectory: true, onchange: () => chosen(input, true, take) });
+  button.hidden = false;
+  button.onclick = () => input.click();
+}
+
+/** Calls `take` with each batch. */
+export function listen({ input, folder, veil }, take) {
+  Object.assign(input, { multiple: true, required: false, onchange: () => chosen(input, false, take) });
+  listenToFolder(folder, take);
   addEventListener("dragover", (event) => {
     if (!holdsFiles(event)) return;
     event.preventDefault();
@@ -45,21 +55,9 @@ export function listen(input, veil, take) {
     veil.hidden = true;
     if (!holdsFiles(event)) return;
     event.preventDefault();
-    take(await filesOf(event.dataTransfer));
+    take(await batchOf(event.dataTransfer));
   });
   addEventListener("paste", (event) => {
-    if (event.clipboardData?.files.length) take([...event.clipboardData.files]);
+    if (event.clipboardData?.files.length) take({ files: [...event.clipboardData.files], ofFolder: false });
   });
-}
-
-/** What can be said of a file before it is sent; null when nothing stands against it. */
-export function objection(file, { maxBytes, accept }) {
-  const ending = /\.[^.]+$/.exec(file.name)?.[0].toLowerCase();
-  if (accept.length && !accept.includes(ending)) {
-    return { code: "unsupported_type", message: "Files of this type cannot be read here.", suggestion: `Accepted endings: ${accept.join(" ")}` };
-  }
-  if (file.size > maxBytes) {
-    return { code: "too_large", message: "The file is larger than is accepted here.", suggestion: "Send a smaller file, or split it." };
-  }
-  return file.size ? null : { code: "empty_file", message: "The file is empty.", suggestion: "Choose a file that has content." };
 }

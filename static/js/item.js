@@ -19,8 +19,8 @@ function isNewer(document, known) {
  * A job's own state is `document.status`.
  */
 export class Item {
-  constructor({ file = null, jobId = null, name, size, priority = null, userId = "" }) {
-    Object.assign(this, { file, jobId, name, size, priority, userId });
+  constructor({ file = null, jobId = null, name, size, priority = null, userId = "", at = null, sha256 = null }) {
+    Object.assign(this, { file, jobId, name, size, priority, userId, at, sha256 });
     this.idempotencyKey = file && randomKey();
     this.phase = jobId ? "job" : "queued";
     this.document = null;
@@ -31,6 +31,9 @@ export class Item {
     this.read = 0;
     this.heardAt = null;
     this.transfer = null;
+    this.twin = null; // an earlier job with the same content: { jobId, at }
+    this.resent = 0;
+    this.resumes = false; // sent again by itself when the service can be reached
   }
 
   get status() {
@@ -47,6 +50,11 @@ export class Item {
     return this.isLive || this.phase === "queued" || this.phase === "sending";
   }
 
+  /** Waits for something that no pace tells the end of. */
+  get isHeld() {
+    return this.isLive && ["paused", "no_worker", "backoff"].includes(this.document?.waiting?.reason);
+  }
+
   get hasFailed() {
     return ["failed", "unsent", "refused"].includes(this.status);
   }
@@ -60,12 +68,17 @@ export class Item {
     return Math.floor(100 * (SENDING_SHARE * this.sent + (1 - SENDING_SHARE) * this.read));
   }
 
+  /** How much of its way it has behind it, 0 to 1; what ended has all of it. */
+  get share() {
+    return this.isOpen ? this.percentage / 100 : 1;
+  }
+
   renewKey() {
     this.idempotencyKey = randomKey();
   }
 
   queue() {
-    Object.assign(this, { phase: "queued", error: null, note: "", cancelling: false, sent: 0, transfer: null });
+    Object.assign(this, { phase: "queued", error: null, note: "", cancelling: false, sent: 0, transfer: null, resumes: false });
   }
 
   sending({ loaded, total, speed }) {
@@ -73,12 +86,12 @@ export class Item {
     this.sent = Math.max(this.sent, total ? loaded / total : 0);
   }
 
-  accepted(jobId) {
-    Object.assign(this, { phase: "job", jobId, sent: 1, error: null, note: "", transfer: null });
+  accepted(jobId, now) {
+    Object.assign(this, { phase: "job", jobId, at: now, sent: 1, error: null, note: "", transfer: null });
   }
 
-  failedToSend(error, { final }) {
-    Object.assign(this, { phase: final ? "refused" : "unsent", error, note: "", cancelling: false, transfer: null });
+  failedToSend(error, { final, resumes = false }) {
+    Object.assign(this, { phase: final ? "refused" : "unsent", error, resumes, note: "", cancelling: false, transfer: null });
   }
 
   gone() {

@@ -1,9 +1,8 @@
 // The row of one file: built once, then told to show its item; touches only what differs.
 
 import { resultPath } from "./api.js";
-import { attribute, button, make, set } from "./dom.js";
-import { openReader } from "./reader.js";
-import { bytes, plural, resultWords, seconds, stepWords, waitingWords } from "./words.js";
+import { attribute, button, label, make, set } from "./dom.js";
+import { bytes, day, plural, resultWords, seconds, stepWords, waitingWords } from "./words.js";
 
 /** From how many seconds without news a row says so. */
 const SILENT_AFTER = 10;
@@ -23,6 +22,11 @@ function processingWords(item, now) {
   return [stepWords(item.document.progress ?? {}), note];
 }
 
+function unsentWords({ error, resumes }) {
+  if (error.code === "aborted") return "Upload cancelled";
+  return resumes ? "Not uploaded yet; is sent again by itself once the service can be reached" : "Not uploaded";
+}
+
 /** The line under the bar: what goes on, and a figure at its end. */
 function lineOf(item, now) {
   if (item.note) return [item.note, ""];
@@ -30,7 +34,7 @@ function lineOf(item, now) {
   switch (item.status) {
     case "queued": return ["Waits for its turn to upload", ""];
     case "sending": return sendingWords(item);
-    case "unsent": return [item.error.code === "aborted" ? "Upload cancelled" : "Not uploaded", ""];
+    case "unsent": return [unsentWords(item), ""];
     case "refused": return ["Not accepted", ""];
     case "gone": return ["Removed from the service", ""];
     case "cancelled": return ["Cancelled", ""];
@@ -46,11 +50,18 @@ function troubleOf({ status, error }) {
   return [status === "retrying" ? `Last attempt: ${error.message}` : error.message, error.suggestion];
 }
 
+// When it came is said of what an earlier visit left.
+function factsOf(item, now) {
+  const at = item.at ?? Date.parse(item.document?.timestamps?.createdAt);
+  return [item.size != null && bytes(item.size), item.document?.priority ?? item.priority, !item.file && at && day(at, now)].filter(Boolean).join(" · ");
+}
+
 const ending = (name) => (/\.([^.]{1,5})$/.exec(name)?.[1] ?? "file").toUpperCase();
 
 export class Row {
   #parts = {};
   #reader = null;
+  isSeen = true; // until the page knows better
 
   constructor(item, actions) {
     this.item = item;
@@ -84,6 +95,7 @@ export class Row {
       make("p", { className: "line" }, part("step", make("span", { className: "step" })), part("figure", make("span", { className: "figure" })),
         part("saves", make("span", { className: "saves" }, link("text", "Text"), link("markdown", "Markdown"), link("json", "JSON")))),
       part("trouble", make("p", { className: "trouble" }, part("message", make("strong")), " ", part("advice", make("span")))),
+      part("twin", make("p", { className: "twin", hidden: true }, part("before", make("span")), " ", part("twinLink", make("a", { textContent: "open", target: "_blank", rel: "noopener" })))),
       part("warnings", make("p", { className: "warning" })),
       part("excerpt", make("p", { className: "excerpt", dir: "auto" })),
       part("reader", make("div", { className: "reader", hidden: true })));
@@ -95,12 +107,23 @@ export class Row {
     const [step, figure] = lineOf(item, now);
     attribute(this.element, "data-state", item.status);
     set(parts.name, "textContent", item.name);
-    set(parts.facts, "textContent", [item.size != null && bytes(item.size), item.document?.priority ?? item.priority].filter(Boolean).join(" · "));
+    set(parts.facts, "textContent", factsOf(item, now));
     set(parts.step, "textContent", step);
     set(parts.figure, "textContent", figure);
     this.#renderBar(step);
     this.#renderTexts();
+    this.#renderTwin(now);
     this.#renderActions();
+  }
+
+  #renderTwin(now) {
+    const { twin, name } = this.item;
+    const parts = this.#parts;
+    set(parts.twin, "hidden", !twin);
+    if (!twin || parts.twinLink.hasAttribute("href")) return;
+    parts.before.textContent = `The same content was read before${twin.at ? `, ${day(twin.at, now)}` : ""}:`;
+    parts.twinLink.href = `/jobs/${twin.jobId}`;
+    parts.twinLink.setAttribute("aria-label", `Open what was read before: ${name}`);
   }
 
   #renderBar(step) {
@@ -140,8 +163,7 @@ export class Row {
     if (done && !parts.text.hasAttribute("href")) this.#renderLinks();
     set(parts.cancel, "hidden", !item.isOpen || (item.cancelling && item.phase === "job"));
     set(parts.retry, "hidden", !item.canRetry && item.status !== "retrying");
-    set(parts.retry, "textContent", item.status === "retrying" ? "Try now" : item.phase === "unsent" ? "Send again" : "Retry");
-    attribute(parts.retry, "aria-label", `${parts.retry.textContent}: ${item.name}`);
+    label(parts.retry, item.status === "retrying" ? "Try now" : item.phase === "unsent" ? "Send again" : "Retry", item.name);
     set(parts.remove, "hidden", item.isOpen);
     // A keyboard must not fall off the page when its button goes.
     if (focused?.hidden) parts.acts.querySelector("button:not([hidden])")?.focus();
@@ -159,8 +181,18 @@ export class Row {
     const { open, reader, excerpt } = this.#parts;
     reader.hidden = !reader.hidden;
     excerpt.hidden = !reader.hidden;
-    set(open, "textContent", reader.hidden ? "Read" : "Close");
+    label(open, reader.hidden ? "Read" : "Close", this.item.name);
     attribute(open, "aria-expanded", String(!reader.hidden));
-    this.#reader ??= openReader(reader, this.item);
+    this.#reader ??= this.#openReader(reader);
+  }
+
+  // Fetched when a text is first opened, so that the page itself stays small.
+  async #openReader(place) {
+    try {
+      const { openReader } = await import("./reader.js");
+      openReader(place, { item: this.item, say: this.actions.say });
+    } catch {
+      place.textContent = "The reader could not be loaded. Reload the page, or download the text.";
+    }
   }
 }

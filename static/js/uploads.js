@@ -7,6 +7,19 @@ const AT_ONCE = 3;
 /** How often a repeat is sent again while the service still holds the cut one under the same key. */
 const PATIENCE = 12;
 
+/** How often an upload is sent again by itself; then a person decides. */
+const MOST_RESENT = 5;
+const UNREADABLE = {
+  code: "unreadable",
+  message: "The file was changed, moved or removed since it was chosen.",
+  suggestion: "Choose it again.",
+};
+
+// A request fails in the same way when the line is cut and when the file went away under it.
+async function isReadable(file) {
+  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+}
+
 export class Uploads {
   #waiting = [];
   #running = new Map();
@@ -17,6 +30,12 @@ export class Uploads {
 
   get isBusy() {
     return this.#running.size + this.#waiting.length > 0;
+  }
+
+  /** Sends again what could not be sent because the service was not to be reached. */
+  resume(item) {
+    item.resent += 1;
+    this.add(item);
   }
 
   add(item) {
@@ -50,12 +69,14 @@ export class Uploads {
     this.onChange(item);
     try {
       const jobId = await this.#persist(item);
-      item.accepted(jobId);
+      item.accepted(jobId, Date.now());
       this.onAccepted(item);
     } catch (refused) {
       // A file that changed on the disk is another upload.
       if (refused.error.code === "idempotency_mismatch") item.renewKey();
-      item.failedToSend(refused.error, { final: isFinal(refused) });
+      const unreachable = refused.status === 0 && refused.error.code === "unreachable";
+      if (unreachable && !(await isReadable(item.file))) item.failedToSend(UNREADABLE, { final: true });
+      else item.failedToSend(refused.error, { final: isFinal(refused), resumes: unreachable && item.resent < MOST_RESENT });
       this.onFailed(item);
     } finally {
       this.#running.delete(item);

@@ -27,6 +27,23 @@ export function clock(iso) {
   return Number.isNaN(at.valueOf()) ? "" : at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
+/** A rough time, for what can only be guessed. */
+export function about(count) {
+  if (count < 8) return "a few seconds";
+  if (count < 50) return `about ${Math.ceil(count / 10) * 10} s`;
+  const minutes = Math.max(1, Math.round(count / 60));
+  return minutes < 90 ? `about ${plural(minutes, "minute")}` : `about ${plural(Math.round(minutes / 60), "hour")}`;
+}
+
+/** "24 Nov", with the year where it is another; for today "today at 14:05". */
+export function day(at, now) {
+  const [then, today] = [new Date(at), new Date(now)];
+  if (Number.isNaN(then.valueOf())) return "";
+  if (then.toDateString() === today.toDateString()) return `today at ${then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  const year = then.getFullYear() === today.getFullYear() ? undefined : "numeric";
+  return then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
+}
+
 /** Why a job waits, and for how long. */
 export function waitingWords({ waiting, nextRetryAt, attempt, maxAttempts, error }, now) {
   if (waiting?.reason === "paused") return "Waiting: this priority is paused by the operator";

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
@@ -42,6 +43,7 @@ class Service:
     url: str
     data_dir: Path
     login_link: str
+    pid: int
 
     @property
     def token(self) -> str:
@@ -82,12 +84,23 @@ class Watched:
 
 def _chromium() -> str:
     found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is not None:
-        return found
-    reason = "Chromium is not on the PATH (Debian: apt-get install chromium)"
+    return found or lacking("Chromium is not on the PATH (Debian: apt-get install chromium)")
+
+
+def lacking(reason: str) -> NoReturn:
+    """What only CI must have: there it fails, elsewhere the test is skipped."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, to be run in a page."""
+    script = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
+    if not script.is_file():
+        lacking("axe-core is not there (npm ci --prefix tests/browser)")
+    return script.read_text()
 
 
 @pytest.fixture(scope="package")
@@ -117,7 +130,7 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
             text=True,
         )
         try:
-            yield Service(f"http://127.0.0.1:{port}", data_dir, _login_link(process))
+            yield Service(f"http://127.0.0.1:{port}", data_dir, _login_link(process), process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
@@ -132,9 +145,9 @@ def _login_link(process: subprocess.Popen[str]) -> str:
     raise AssertionError("the instance ended before it was ready")
 
 
-@pytest.fixture
-def context(browser: Browser, service: Service) -> Iterator[BrowserContext]:
-    context = browser.new_context(base_url=service.url)
+@contextmanager
+def watched_context(browser: Browser, url: str) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=url)
     watched = Watched()
     context.on("page", watched.watch)
     yield context
@@ -170,6 +183,12 @@ def operator(browser: Browser, service: Service, session: StorageState) -> Itera
     yield page
     context.close()
     assert watched.troubles == []
+
+
+@pytest.fixture
+def context(browser: Browser, service: Service) -> Iterator[BrowserContext]:
+    with watched_context(browser, service.url) as context:
+        yield context
 
 
 @pytest.fixture

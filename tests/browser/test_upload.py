@@ -25,7 +25,7 @@ def test_a_pdf_goes_from_choosing_to_its_text_and_a_download(page: Page) -> None
     press(page, "Read", "script.pdf")
     text = page.get_by_role("region", name="Text of script.pdf")
     expect(text).to_contain_text("This is page 1")
-    shown.get_by_role("button", name="Next").click()
+    shown.get_by_role("button", name="Next page").click()
     expect(text).to_have_text("This is page 2")
     with page.expect_download() as download:
         shown.get_by_role("link", name="Download Text").click()

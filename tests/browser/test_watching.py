@@ -6,7 +6,7 @@ import json
 import urllib.request
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Service
 from tests.browser.documents import BROKEN_PDF, pdf
@@ -47,26 +47,6 @@ def test_a_reload_in_the_middle_of_a_job_loses_nothing(page: Page, service: Serv
     expect(row(page, "stays.txt").locator(".excerpt")).to_have_text("kept words")
     page.reload()
     expect_state(page, "stays.txt", "completed")
-
-
-def aborted(route: Route) -> None:
-    route.abort()
-
-
-def refused(route: Route) -> None:
-    route.fulfill(status=503, content_type="application/problem+json", body="{}")
-
-
-def cut(route: Route) -> None:
-    route.fulfill(status=200, content_type="text/event-stream", body=": nothing\n\n")
-
-
-@pytest.mark.parametrize("broken", [aborted, refused, cut])
-def test_with_events_broken_the_end_comes_by_asking(page: Page, broken: object) -> None:
-    page.route("**/api/ingest/events**", broken)  # type: ignore[arg-type]
-    choose(page, ("asked.pdf", pdf(2)), ("broken.pdf", BROKEN_PDF))
-    expect_state(page, "asked.pdf", "completed")
-    expect_state(page, "broken.pdf", "failed")
 
 
 @pytest.mark.usefixtures("low_is_paused")
