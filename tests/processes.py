@@ -203,14 +203,15 @@ class Client:
         return self.ask("GET", "/api/cron/process-jobs", headers={"Authorization": f"Bearer {SECRETS['CRON_SECRET']}"})
 
     def stream(self, job_id: str, *, last_id: str = "") -> Stream:
-        return Stream(self.port, job_id, last_id)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GIVE_UP_SECONDS)
+        return Stream(connection, job_id, last_id)
 
 
 class Stream:
     """Server-sent events of one job, read as they come."""
 
-    def __init__(self, port: int, job_id: str, last_id: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GIVE_UP_SECONDS)
+    def __init__(self, connection: http.client.HTTPConnection, job_id: str, last_id: str = "") -> None:
+        self._connection = connection
         headers = {"Last-Event-ID": last_id} if last_id else {}
         self._connection.request("GET", f"/api/ingest/events/{job_id}", headers=headers)
         self._response = self._connection.getresponse()
