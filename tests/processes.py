@@ -304,7 +304,8 @@ class Deployment:
         }
 
     def _own_settings(self) -> Settings:
-        return read_settings(env_file=None, data_dir=self.data_dir, redis_url=self.url, min_free_bytes=0)
+        s3 = {name.lower(): value for name, value in self.settings.items() if name.startswith("S3_")}
+        return read_settings(env_file=None, data_dir=self.data_dir, redis_url=self.url, min_free_bytes=0, **s3)
 
     def start(self, *arguments: str, crash: Mapping[str, str] | None = None) -> Process:
         """A program of ours; with a `crash` it kills itself at that step (see tests/faults/crashing.py)."""

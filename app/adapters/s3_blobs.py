@@ -40,7 +40,7 @@ _BUFFER_BYTES = 256 * 1024
 HURRIED = Patience(seconds=4.0, answer_seconds=4.0)
 PATIENT = Patience(seconds=10.0, answer_seconds=5.0)
 #: What is to be deleted can be deleted later: the sweep, which does it, has more urgent things to do.
-CALM = Patience(seconds=1.0, answer_seconds=1.0)
+CALM = Patience(seconds=0.5, answer_seconds=2.0)
 
 
 def open_s3_blobs(place: S3Place, spool: Path, *, hurried: bool) -> S3Blobs:
@@ -131,9 +131,10 @@ class S3Blobs:
 
     kind = "s3"
 
-    def __init__(self, client: S3Client, spool: Spool) -> None:
+    def __init__(self, client: S3Client, spool: Spool, *, later: Caller | None = None) -> None:
+        """`later` asks for what can be done later too."""
         self.client, self.spool = client, spool
-        self._later = Caller(CALM, Breaker())
+        self._later = later or Caller(CALM, Breaker())
 
     # uploads
 

@@ -159,8 +159,8 @@ class S3Client:
     def put_file(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
         """All of `file` under `key`, visible at once and with its metadata. Put again, it is the same object."""
         if file.size <= self._part_bytes:
-            with file.part(0, file.size) as view:
-                self.asked(lambda: self._put(key, view, genheaders(dict(metadata), None, None, None, False)))
+            headers = genheaders(dict(metadata), None, None, None, False)
+            self.asked(lambda: self._put(key, file.part(0, file.size), headers))
             return
         self._put_in_parts(key, file, metadata)
 
@@ -184,10 +184,16 @@ class S3Client:
 
     def _put_part(self, key: str, file: SpoolFile, part: tuple[str, int, int, int]) -> Part:
         upload_id, number, start, length = part
-        with file.part(start, length) as view:
-            etag = self.asked(
-                lambda: self._minio._upload_part(self._bucket, key, view, None, upload_id, number)  # type: ignore[arg-type]
+        etag = self.asked(
+            lambda: self._minio._upload_part(
+                self._bucket,
+                key,
+                file.part(start, length),  # type: ignore[arg-type]
+                None,
+                upload_id,
+                number,
             )
+        )
         return Part(number, etag)
 
     def _complete(self, key: str, upload_id: str, parts: list[Part], mark: str) -> None:

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 from app.adapters.breaker import Breaker
 from app.adapters.s3_errors import Meaning
 from app.errors import StorageUnavailable
 
 _T = TypeVar("_T")
+log = structlog.get_logger()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -27,7 +30,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """`seconds` for everything that one step asks, of which a single request may take `answer_seconds` in silence."""
+    """`seconds` for everything that one step asks, of which a single request may take `answer_seconds` in silence; the
+    first one may do so even where that is longer."""
 
     seconds: float
     answer_seconds: float
@@ -38,15 +42,16 @@ class Patience:
     def asks(self, step: Callable[[float], _T]) -> _T:
         """What `step` gives, which is told how many seconds it may wait for an answer; a `Refusal` that may pass is
         asked again until the patience is over, then raised."""
-        give_up, tries = self.clock() + self.seconds, 0
+        give_up, tries, silence = self.clock() + self.seconds, 0, self.answer_seconds
         while True:
             try:
-                return step(min(self.answer_seconds, give_up - self.clock()))
+                return step(silence)
             except Refusal as refusal:
                 pause = self.chance() * min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE)
                 if refusal.meaning.permanent or self.clock() + pause >= give_up:
                     raise
             self.sleep(pause)
+            silence = min(self.answer_seconds, give_up - self.clock())
             tries += 1
 
 
@@ -64,9 +69,17 @@ class Caller:
         try:
             found = self.patience.asks(step)
         except Refusal as refusal:
-            if self.breaker:
-                self.breaker.succeeded() if refusal.meaning.permanent else self.breaker.failed()
+            self._note(refusal)
             raise refusal.meaning.error() from refusal
         if self.breaker:
             self.breaker.succeeded()
         return found
+
+    def _note(self, refusal: Refusal) -> None:
+        """What is refused for good was answered; and whether it is a failure at all, its asker knows."""
+        if not refusal.meaning.permanent:
+            log.warning("storage_failed", reason=str(refusal.code))
+        elif refusal.meaning.suggestion:
+            log.warning("storage_refused", reason=str(refusal.code))
+        if self.breaker:
+            self.breaker.succeeded() if refusal.meaning.permanent else self.breaker.failed()

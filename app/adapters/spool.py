@@ -30,17 +30,13 @@ class SpoolFile:
             write_all(self._fd, data)
         self.size += len(data)
 
-    @contextlib.contextmanager
-    def part(self, start: int, length: int) -> Iterator[memoryview]:
-        """That range of the file, as memory that is the system's and not this process's; `start` is a whole number of
-        `mmap.ALLOCATIONGRANULARITY`."""
+    def part(self, start: int, length: int) -> memoryview:
+        """That range of the file, as memory that is the system's and not this process's, for as long as somebody looks
+        at it; `start` is a whole number of `mmap.ALLOCATIONGRANULARITY`."""
         if not length:
-            yield memoryview(b"")
-            return
+            return memoryview(b"")
         with translated():
-            mapped = mmap.mmap(self._fd, length, access=mmap.ACCESS_READ, offset=start)
-        with mapped, memoryview(mapped) as view:
-            yield view
+            return memoryview(mmap.mmap(self._fd, length, access=mmap.ACCESS_READ, offset=start))
 
     @property
     def is_closed(self) -> bool:
