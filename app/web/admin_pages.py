@@ -21,4 +21,5 @@ def operator_page() -> ResponseReturnValue:
 @admin_page
 def operator_job_page(job_id: str) -> ResponseReturnValue:
     find_job(job_id)
-    return render_template("operator_job.html", job_id=job_id, now=services().jobs.now())
+    at = services()
+    return render_template("operator_job.html", job_id=job_id, now=at.jobs.now(), read_only=at.settings.admin_read_only)

@@ -150,7 +150,7 @@ def _job_view(instance_number: int, job_id: str) -> ResponseReturnValue:
     own_id = job_id.partition("-")[0]
     if not is_job_id(own_id):
         raise RequestRefused("not_found")
-    return redirect(f"/jobs/{own_id}", 303)
+    return redirect(f"/admin/jobs/{own_id}", 303)
 
 
 def _list_workers(instance_number: int) -> ResponseReturnValue:

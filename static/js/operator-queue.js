@@ -1,6 +1,6 @@
 // The queue at a glance: counts, what is wrong and what to do, priorities, workers, failures by code.
 
-import { attribute, button, make, set } from "./dom.js";
+import { attribute, button, label, make, set } from "./dom.js";
 import { jobLink, keyed, ORDER, pairs, rowOf } from "./operator-parts.js";
 import { ago, figure } from "./operator-words.js";
 import { bytes, plural, seconds } from "./words.js";
@@ -12,7 +12,7 @@ export function drawNumbers(place, { queue = {}, performance = {}, workers = [] 
     ["waiting", figure(queue.pendingJobs, 0)],
     ["being read", figure(queue.processingJobs, 0)],
     ["retrying", figure(queue.retryingJobs, 0)],
-    ["done", figure(queue.completedJobs, 0), `${figure(performance.jobsPerMinute)} ended in the last minute`],
+    ["done", figure(queue.completedJobs, 0), `${figure(performance.jobsPerMinute)} in the last minute`],
     ["failed", figure((queue.failedJobs ?? 0) - cancelled, 0), cancelled ? `and ${figure(cancelled, 0)} cancelled` : ""],
     ["workers", figure(workers.length, 0), `${figure(atWork, 0)} at work`],
   ]);
@@ -49,8 +49,7 @@ export function drawPriorities(place, priorities, ask) {
       attribute(row.cells[3], "data-state", paused ? "paused" : "open");
       attribute(row, "data-action", paused ? "resume" : "pause");
       const control = row.querySelector("button");
-      set(control, "textContent", paused ? "Resume" : "Pause");
-      attribute(control, "aria-label", `${control.textContent}: ${name}`);
+      label(control, paused ? "Resume" : "Pause", name);
     });
 }
 

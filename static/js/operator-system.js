@@ -5,14 +5,14 @@ import { pairs, plainRows } from "./operator-parts.js";
 import { ago, figure, lasting, moment } from "./operator-words.js";
 import { bytes, plural, seconds } from "./words.js";
 
-/** "The batch runs every minute. It last ran 20 s ago; the next run is in 40 s." */
+/** "The batch runs every minute. It last ran 20 s ago. The next run is in 40 s." */
 export function batchWords({ lastRunAt, nextRunAt, schedule, lockHeld }, now) {
   const left = nextRunAt ? (Date.parse(nextRunAt) - now) / 1000 : NaN;
   return [
-    `The batch runs ${schedule ?? "every minute"}.`,
+    schedule ? `The batch runs ${schedule}.` : "No scheduler is running: the batch runs when the cron address is called.",
     lastRunAt ? `It last ran ${ago(lastRunAt, now)}.` : "It has not run yet.",
     lockHeld ? "It is running now." : Number.isFinite(left) && (left > 0 ? `The next run is in ${seconds(left)}.` : `The next run was due ${seconds(-left)} ago.`),
-    lastRunAt && now - Date.parse(lastRunAt) > 180_000 && "That is longer ago than it should be: is the scheduler running?",
+    schedule && lastRunAt && now - Date.parse(lastRunAt) > 180_000 && "That is longer ago than it should be.",
   ].filter(Boolean).join(" ");
 }
 

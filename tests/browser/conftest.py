@@ -146,8 +146,8 @@ def _login_link(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def watched_context(browser: Browser, url: str) -> Iterator[BrowserContext]:
-    context = browser.new_context(base_url=url)
+def watched_context(browser: Browser, url: str, session: StorageState | None = None) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=url, storage_state=session)
     watched = Watched()
     context.on("page", watched.watch)
     yield context
@@ -174,15 +174,11 @@ def operator(browser: Browser, service: Service, session: StorageState) -> Itera
     """The operator page with numbers on it and no jobs, in a browser that is watched."""
     for status in ("pending", "retrying", "completed", "failed"):
         service.command(action="delete", filter={"status": status})
-    context = browser.new_context(base_url=service.url, storage_state=session)
-    watched = Watched()
-    context.on("page", watched.watch)
-    page = context.new_page()
-    page.goto("/admin")
-    expect(page.locator("#freshness")).to_contain_text("Updated")
-    yield page
-    context.close()
-    assert watched.troubles == []
+    with watched_context(browser, service.url, session) as context:
+        page = context.new_page()
+        page.goto("/admin")
+        expect(page.locator("#freshness")).to_contain_text("Updated")
+        yield page
 
 
 @pytest.fixture

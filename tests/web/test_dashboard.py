@@ -124,7 +124,7 @@ def test_the_page_of_a_delivery_that_was_taken_is_that_of_its_job(admin, service
     job = pending(services)
     for name in (job.id, f"{job.id}-0a1b2c3d"):
         answer = admin.get(f"{VIEWS}/job/{name}")
-        assert (answer.status_code, answer.location) == (303, f"/jobs/{job.id}")
+        assert (answer.status_code, answer.location) == (303, f"/admin/jobs/{job.id}")
 
 
 def test_a_worker_whose_key_ran_out_does_not_break_the_list(admin, redis):
