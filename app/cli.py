@@ -98,6 +98,25 @@ def check() -> None:
 
 
 @cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one document of JSON instead.")
+def doctor(as_json: bool) -> None:
+    """Say what would be used and why, and what is wrong; change nothing.
+
+    The exit status is 0 if nothing is wrong, whatever advice there is, and 1 if something is."""
+    import json
+
+    from app.settings import WrongSettings, read_settings
+    from app.supervision.doctor import examine, of_wrong_settings
+
+    try:
+        report = examine(read_settings())
+    except WrongSettings as error:
+        report = of_wrong_settings(error.lines)
+    click.echo(json.dumps(report.document(), indent=1) if as_json else "\n".join(report.lines()))
+    raise SystemExit(0 if report.is_well else 1)
+
+
+@cli.command()
 def config() -> None:
     """Print the settings in force, without the secrets."""
     for name, value in shown(load_settings()).items():

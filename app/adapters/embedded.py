@@ -141,6 +141,14 @@ def _note(folder: Path) -> dict[str, str] | None:
     return note
 
 
+def first_choice() -> str | None:
+    """The server that would be started, in words; None if there is none."""
+    binary = next(_binaries(), None)
+    if binary is None:
+        return None
+    return f"{Path(binary).name} {'.'.join(map(str, _version(binary)))} at {binary}"
+
+
 def _binaries() -> Iterator[str]:
     """Every server that may be used, the first choice first."""
     for name in ("valkey-server", "redis-server"):

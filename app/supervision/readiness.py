@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 from dataclasses import dataclass
 
@@ -18,6 +19,14 @@ class Answer:
 
     ready: bool
     reason: str
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that HOST."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def base_url(settings: Settings) -> str:

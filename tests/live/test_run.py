@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -229,3 +230,29 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
             return False
         threading.Event().wait(0.05)
     return True
+
+
+def test_the_doctor_finds_a_running_instance_well_and_leaves_it_alone(
+    start: Callable[..., Run], file: Path, data_dir: Path, port: int
+) -> None:
+    run = start()
+    run.line("ready")
+    read(run, file)
+    bare = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "doctor", "--json"],
+        cwd=ROOT,
+        env={**bare, "DATA_DIR": str(data_dir), "PORT": str(port), "MIN_FREE_BYTES": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (0, True), report
+    uses = {use["name"]: use["what"] for use in report["uses"]}
+    assert (uses["running"], uses["redis"]) == (run.url, "the embedded server that runs on DATA_DIR")
+    found = {finding["what"] for finding in report["findings"] if finding["level"] == "fine"}
+    assert {f"the service answers at 127.0.0.1:{port}", "1 are alive"} <= found
+    assert "Redis and the storage belong together" in found
+    assert read(run, file)["status"] == "completed"
