@@ -7,6 +7,8 @@ import { ACTS, figure, filterWords, outcomeWords } from "./operator-words.js";
 import { plural } from "./words.js";
 
 const PATH = "/api/admin/queue";
+/** How many jobs are named before it is asked. */
+const SHOWN = 10;
 /** What asks for the work in slices. */
 const SLICED = {};
 
@@ -18,7 +20,7 @@ async function inSlices(command, goes, said) {
     const answer = await post(PATH, { ...command, ...next });
     sum.affected += answer.affected;
     sum.failed += answer.failed ?? 0;
-    sum.sample.push(...(answer.sample ?? []));
+    sum.sample = [...sum.sample, ...(answer.sample ?? [])].slice(0, SHOWN);
     sum.more = Boolean(answer.nextCursor ?? answer.more);
     next = answer.nextCursor ? { cursor: answer.nextCursor, ...(answer.operation && { operation: answer.operation }) } : null;
     said(sum);
@@ -45,8 +47,8 @@ export function actions(dialog, after) {
 
   function show(words, { count = null, sample = [], note = "", trouble = "" } = {}) {
     set(part("what"), "textContent", words);
-    part("sample").replaceChildren(...sample.slice(0, 10).map(({ name, status }) => make("li", {}, make("bdi", { textContent: name }), make("small", { textContent: ` ${status}` }))));
-    const rest = (count ?? 0) - Math.min(sample.length, 10);
+    part("sample").replaceChildren(...sample.map(({ name, status }) => make("li", {}, make("bdi", { textContent: name }), make("small", { textContent: ` ${status}` }))));
+    const rest = (count ?? 0) - sample.length;
     set(part("rest"), "textContent", sample.length && rest > 0 ? `and ${figure(rest, 0)} more` : "");
     set(part("note"), "textContent", note);
     set(part("trouble"), "hidden", !trouble);

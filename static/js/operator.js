@@ -65,11 +65,12 @@ function draw() {
   drawSystem(find("system"), statistics, now);
 }
 
-function take(document) {
-  statistics = document;
+function take(numbers) {
+  statistics = numbers;
   statisticsAt = Date.now();
   complain(null);
   draw();
+  sayFreshness();
   // Progress within a job is no news of the list, so it is looked at now and then all the same.
   if (Date.now() - jobsAt > 2 * JOBS_EVERY) lookAtJobs();
   for (const name of Object.keys(slowAt)) if (Date.now() - slowAt[name] > SLOW_EVERY[name]) lookSlowly(name);
