@@ -48,6 +48,7 @@ class Proxy:
         temporary = "".join(f"    {place}_temp_path {self.folder}/{place};\n" for place in places)
         for old, new in {
             "user www-data;\n": "user root;\n" if os.geteuid() == 0 else "",
+            "worker_processes auto;": "worker_processes 1;",  # so that the numbers count that the sample gives to each
             "pid /run/": f"pid {self.folder}/",
             "/var/log/nginx/": f"{self.folder}/",
             "/etc/ingest/tls/": f"{self.folder}/",

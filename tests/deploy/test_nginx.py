@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import socket
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from tests.samples.make_samples import pdf_of, stream
 pytestmark = LIVE
 
 MEGABYTE = 1024 * 1024
-HALF_HEADS = 600
+HALF_HEADS = 800
 NORMAL_CLIENTS = 10
 
 
@@ -94,7 +95,7 @@ def test_events_and_long_polls_come_while_the_job_is_at_work(front: Front) -> No
         os.kill(parser, signal.SIGCONT)
 
 
-def test_ten_clients_are_served_beside_600_that_never_end_their_request_head(front: Front) -> None:
+def test_ten_clients_are_served_beside_800_that_never_end_their_request_head(front: Front) -> None:
     """Guards worker_connections: with the 768 that Debian sets, these alone would fill a worker; and the cut of them."""
     silent = [socket.create_connection(("127.0.0.1", front.proxy.plain_port), timeout=60) for _ in range(HALF_HEADS)]
     try:
@@ -176,9 +177,22 @@ def test_who_asked_is_known_whatever_they_claim(front: Front) -> None:
     seen = [guess(guesser, f"198.51.100.{n}") for n in range(LOGINS_A_MINUTE + 1)]
     assert seen == [401] * LOGINS_A_MINUTE + [429]
     assert guess(other, "127.0.0.2") == 401
-    told = [line for line in front.proxy.log_lines() if '"POST /admin/login"' in line]
-    assert sum(line.startswith("127.0.0.2 ") for line in told) == LOGINS_A_MINUTE + 1
-    assert not [line for line in told if "198.51.100." in line]
+
+    def told() -> list[str]:
+        """nginx writes a line when the answer is sent, which may be after it was read here."""
+        return [line for line in front.proxy.log_lines() if line.startswith("127.0.0.2 ") and "/admin/login" in line]
+
+    assert eventually(lambda: len(told()) == LOGINS_A_MINUTE + 1, what="a line for each")
+    assert not [line for line in told() if "198.51.100." in line]
+
+
+def test_a_request_has_one_id_in_the_log_of_nginx_and_in_the_answer(front: Front) -> None:
+    claimed = str(uuid.uuid4())
+    answer = front.proxy.client().ask("GET", "/api/nothing", headers={"X-Request-ID": claimed})
+    told = answer.headers["X-Request-ID"]
+    assert told != claimed
+    assert answer.document["instance"] == f"urn:uuid:{told}"
+    eventually(lambda: [line for line in front.proxy.log_lines() if line.endswith(f"request_id={told}")], what="a line")
 
 
 def test_the_batch_is_called_from_this_machine_only_and_with_the_secret(front: Front) -> None:
@@ -205,8 +219,9 @@ def test_what_nginx_says_by_itself_is_what_the_service_would_say() -> None:
         QueueUnavailable("overloaded"),
         RequestRefused("not_found"),
     ]
-    reference = "$ingest_reference"
-    assert told == [problem_document(error, status=status_of(error), reference=reference) for error in ours]
+    assert [document.pop("instance") for document in told] == ["urn:uuid:$ingest_reference"] * len(told)
+    known = [problem_document(error, status=status_of(error), reference=str(uuid.uuid4())) for error in ours]
+    assert told == [{name: part for name, part in document.items() if name != "instance"} for document in known]
 
 
 def test_the_size_it_lets_through_is_that_of_the_service() -> None:
