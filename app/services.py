@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 import redis
 
 from app.adapters import embedded
+from app.adapters.audit_log import AuditLog
 from app.adapters.batch_lock import BatchLock
 from app.adapters.batch_notes import BatchNotes
 from app.adapters.blob_store import BlobStore, open_store
@@ -66,6 +67,7 @@ class Services:
         self.jobs = JobStore(client, clock=clock)
         self.index = JobIndex(client)
         self.notes = SweepNotes(client, now_argument=self.jobs.now_argument)
+        self.audit = AuditLog(client)
         self.batches = BatchNotes(client)
         self.line = WaitingLine(client)
         self.queues = JobQueues(client)

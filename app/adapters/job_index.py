@@ -99,6 +99,25 @@ class JobIndex:
         is_last = next(self._slices(wanted, position), None) is None
         return None if is_last else _cursor(position)
 
+    def walk(self, wanted: JobFilter, *, cursor: str | None = None, before: int) -> Iterator[tuple[str, Job | None]]:
+        """Whatever has to be looked at, newest first: a cursor that goes on after it, and the job where it matches.
+
+        Begins after `cursor`, or with the newest that was created at `before` (ms). Raises ValidationFailed.
+        """
+        after = (before + 1, "") if cursor is None else _position(cursor)
+        for rows in self._slices(wanted, after):
+            for position, job in zip(rows, records(self._redis, [job_id for _, job_id in rows]), strict=True):
+                yield _cursor(position), job if job and wanted.matches(job) else None
+
+    def size(self, wanted: JobFilter) -> int | None:
+        """How many match, where one set holds exactly them; None where they would have to be looked at."""
+        if wanted != JobFilter(wanted.status, code=wanted.code) or len(wanted.places) > 1 or ALL in wanted.places:
+            return None
+        if wanted.code and not wanted.places[0].startswith("failed:"):
+            return None
+        with translated():
+            return int(self._redis.zcard(f"{PREFIX}{wanted.places[0]}"))
+
     def each(self, wanted: JobFilter) -> Iterator[Job]:
         """All that match, newest first."""
         for rows in self._slices(wanted, None):

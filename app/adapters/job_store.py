@@ -75,6 +75,7 @@ def _left(old: Job, new: Job) -> list[str]:
 
 def _entered(old: Job, new: Job) -> list[str | int]:
     before, now = places(old), places(new)
+    before.pop("retrying", None)  # its score says "staged" where it left the waiting, and nobody would stage it again
     moved = {place: score for place, score in now.items() if before.get(place) != score}
     return [part for place, score in moved.items() for part in (place, score)]
 

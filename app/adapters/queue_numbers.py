@@ -97,9 +97,8 @@ class QueueNumbers:
         }
 
     def _waiting_since(self, ids: Sequence[bytes]) -> dict[bytes, int]:
-        """A job that was given back or retried keeps its place by creation; it has waited since then only."""
         jobs = zip(ids, records(self._redis, [job_id.decode() for job_id in ids]), strict=True)
-        return {job_id: job.due_at or job.updated_at for job_id, job in jobs if job}
+        return {job_id: job.waits_since for job_id, job in jobs if job}
 
     def performance(self, now: int) -> Performance:
         """`now` in ms."""

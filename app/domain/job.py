@@ -11,7 +11,8 @@
 *completed*   the result is stored; nothing leaves it. Kept for RETENTION_DAYS.
 *failed*      no further attempt is made, also after a cancel; left only by a retry somebody asks for. Kept likewise.
 
-Times are integer milliseconds since the epoch. Every transition gives a new record whose version is one higher.
+Its priority may change while it is pending or retrying. `queued_at` is since when it waits, where that is not since its
+last change. Times are integer milliseconds since the epoch. Every transition gives a new record whose version is one higher.
 """
 
 from __future__ import annotations
@@ -145,6 +146,7 @@ class Job:
     started_at: int | None = None
     completed_at: int | None = None
     due_at: int | None = None
+    queued_at: int | None = None
     claim: Claim | None = None
     failure: Failure | None = None
     result: Mapping[str, Any] | None = None
@@ -172,6 +174,11 @@ class Job:
     @property
     def is_cancelled(self) -> bool:
         return self.status is JobStatus.FAILED and self.failure is not None and self.failure.code == "cancelled"
+
+    @property
+    def waits_since(self) -> int:
+        """A retried job keeps its place by creation, but has waited since then only; one that changed its line longer."""
+        return self.due_at or self.queued_at or self.updated_at
 
     def is_held_under(self, token: str) -> bool:
         return self.status is JobStatus.PROCESSING and self.claim is not None and self.claim.token == token
@@ -295,6 +302,11 @@ class Job:
             failure=None,
         )
 
+    def reprioritized(self, priority: Priority, *, now: int) -> Job:
+        """It waits in another line from now on, in the place that its creation gives it there; it has waited as long."""
+        self._must_be(JobStatus.PENDING, JobStatus.RETRYING)
+        return self._next(now, priority=priority, queued_at=self.queued_at or self.updated_at)
+
     # ---- shared steps ---------------------------------------------------------------------------------------
 
     @property
@@ -307,7 +319,7 @@ class Job:
             raise WrongState(f"{self.id} is {self.status.value}")
 
     def _next(self, now: int, **changes: Any) -> Job:
-        return replace(self, version=self.version + 1, updated_at=now, **changes)
+        return replace(self, version=self.version + 1, updated_at=now, **{"queued_at": None, **changes})
 
     def _ended(self, now: int, outcome: str, **changes: Any) -> Job:
         """The claim, if there is one, goes into the history."""

@@ -1,10 +1,10 @@
-"""What a person does to one job: stop it, run it again, remove it. What each does in each state: docs/api.md."""
+"""What a person does to one job: stop it, run it again, remove it, let it wait elsewhere. What each does in each state: docs/api.md."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.domain.job import Job, JobStatus, WrongState
+from app.domain.job import Job, JobStatus, Priority, WrongState
 from app.errors import IngestError, QueueUnavailable, RequestRefused
 from app.services import Services
 
@@ -37,6 +37,19 @@ def retry(services: Services, job_id: str) -> Job:
         _quietly(lambda: services.queues.deliver(new))
     elif new.status is JobStatus.RETRYING:
         _quietly(lambda: stage_due(services))
+    return new
+
+
+def change_priority(services: Services, job_id: str, priority: Priority) -> Job:
+    """A job that waits goes into another line. Raises RequestRefused."""
+
+    def change(job: Job) -> Job:
+        return job if job.priority is priority else job.reprioritized(priority, now=services.jobs.now())
+
+    old, new = _changed(services, job_id, change)
+    if old is not new:
+        # its delivery in the other queue finds nothing there, and is trimmed
+        _quietly(lambda: services.queues.deliver(new) if new.status is JobStatus.PENDING else stage_due(services))
     return new
 
 

@@ -6,15 +6,15 @@ A live job is never touched, however old: the record itself refuses (`only_final
 from __future__ import annotations
 
 from app.adapters.queue_numbers import QueueNumbers
-from app.errors import RequestRefused
-from app.ingestion.bulk import SHOWN_IDS, Outcome
+from app.errors import RequestRefused, ValidationFailed
+from app.ingestion.bulk import MOST_AT_ONCE, SHOWN_IDS, Outcome, Slice
 from app.ingestion.cancel import delete
 from app.services import Services
 
 DAY_MS = 86_400_000
 SLICE = 200
-#: One request removes at most that many; the answer says when there are more.
-MOST_AT_ONCE = 10_000
+#: What is removed is not met again, so that a cursor need say no more than that there is more.
+REST = "rest"
 
 
 def expire(services: Services, *, limit: int) -> int:
@@ -23,21 +23,34 @@ def expire(services: Services, *, limit: int) -> int:
     return len(_remove(services, services.jobs.ended_before(before, limit)))
 
 
-def cleanup(services: Services, *, days_old: int, dry_run: bool) -> Outcome:
-    """Removes the jobs that ended more than `days_old` days ago, with their results, or says how many there are."""
-    before = services.jobs.now() - days_old * DAY_MS
-    if dry_run:
-        return Outcome(
-            QueueNumbers(services.redis).count_ended_before(before), services.jobs.ended_before(before, SHOWN_IDS)
-        )
-    removed: list[str] = []
-    while len(removed) < MOST_AT_ONCE:
-        found = services.jobs.ended_before(before, SLICE)
+def cleanup(services: Services, *, days_old: int, part: Slice) -> Outcome:
+    """Removes the jobs that ended more than `days_old` days before the slice's time, with their results, or says how
+    many there are. Raises ValidationFailed for a cursor that is none of ours."""
+    if part.cursor not in (None, REST):
+        raise ValidationFailed("invalid_field", "The cursor is none that was given out here.", field="cursor")
+    before = part.before - days_old * DAY_MS
+    if part.dry_run:
+        return _counted(services, before)
+    outcome, looked_at, most = Outcome(), 0, part.limit or MOST_AT_ONCE
+    while looked_at < most:
+        asked = min(SLICE, most - looked_at)
+        found = services.jobs.ended_before(before, asked)
         gone = _remove(services, found)
-        removed += gone
-        if len(found) < SLICE or not gone:
-            return Outcome(len(removed), removed[:SHOWN_IDS])
-    return Outcome(len(removed), removed[:SHOWN_IDS], more=True)
+        looked_at += len(found)
+        outcome.affected += len(gone)
+        outcome.job_ids += gone[: SHOWN_IDS - len(outcome.job_ids)]
+        if len(found) < asked or not gone:
+            return outcome
+    outcome.next_cursor = REST if services.jobs.ended_before(before, 1) else None
+    return outcome
+
+
+def _counted(services: Services, before: int) -> Outcome:
+    outcome = Outcome(QueueNumbers(services.redis).count_ended_before(before))
+    for job in services.jobs.get_many(services.jobs.ended_before(before, SHOWN_IDS)):
+        if job is not None:
+            outcome.show(job)
+    return outcome
 
 
 def _remove(services: Services, job_ids: list[str]) -> list[str]:

@@ -37,6 +37,12 @@ def is_admin() -> bool:
     return bool(g.is_admin)
 
 
+def caller() -> str:
+    """Who asks, for the audit list: by which of the two ways, and from where."""
+    token = services().settings.admin_token
+    return f"{'token' if token and _bears(token) else 'session'} {request.remote_addr or ''}".strip()
+
+
 def require_admin() -> None:
     if services().settings.admin_token is None:
         raise _closed()

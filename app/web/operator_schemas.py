@@ -1,12 +1,10 @@
-"""What the operator sends and sees, as models. The commands are read by these very models, strictly: no number in
-quotes, no `true` for 1, no member that is not known (a mistyped `dryRun` must not delete)."""
+"""What the operator sees, as models: jobs, statistics, the history. What he commands stands in `command_schemas`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from app.domain.job import JobStatus, Priority
 from app.errors import CATALOGUE
@@ -19,83 +17,15 @@ def _known_code(code: str) -> str:
     return code
 
 
-def _plain_digits(text: object) -> object:
+def plain_digits(text: object) -> object:
     """A query's number is written in digits; the model's own reading would take ` 7 `, `7.0` and `1_0` too."""
     if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise ValueError("It should be a whole number.")
     return text
 
 
-Days = Annotated[int, Field(ge=1, le=3650, strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
 Code = Annotated[str, Field(max_length=64), AfterValidator(_known_code)]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
-
-
-# ---- commands --------------------------------------------------------------------------------------------------
-
-
-class Command(Document):
-    dry_run: Flag = Field(False, description="Change nothing; say what would be changed.")
-
-
-class Cleanup(Command):
-    """Removes ended jobs that are older than that, with their results."""
-
-    action: Literal["cleanup"]
-    days_old: Days
-
-
-class Filter(Document):
-    """Which jobs are meant: all that is given must hold, and something must be given."""
-
-    status: JobStatus | None = None
-    user_id: Label | None = None
-    priority: Priority | None = None
-    code: Code | None = None
-    older_than_days: Days | None = Field(
-        None, description="Since the job's end; since its begin while it has not ended."
-    )
-
-    @model_validator(mode="after")
-    def _is_not_empty(self) -> Self:
-        if not self.model_fields_set or all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError("It should name at least one property of the jobs that are meant.")
-        return self
-
-
-class Bulk(Command):
-    """One act on many jobs: those of a list, or those that a filter means (then at most 10,000 at once)."""
-
-    action: Literal["retry", "cancel", "delete"]
-    job_ids: list[JobId] | None = Field(None, min_length=1, max_length=1_000)
-    filter: Filter | None = None
-
-    @model_validator(mode="after")
-    def _names_its_jobs_once(self) -> Self:
-        if (self.job_ids is None) == (self.filter is None):
-            raise ValueError("Either jobIds or filter should be given.")
-        return self
-
-
-class Hold(Command):
-    """Jobs of a paused priority wait until it is resumed."""
-
-    action: Literal["pause", "resume"]
-    priority: Priority
-
-
-class Outcome(Document):
-    """What a command did, or would do."""
-
-    success: Literal[True]
-    action: Literal["cleanup", "retry", "cancel", "delete", "pause", "resume"]
-    dry_run: bool
-    affected: Count = Field(
-        description="How many jobs were changed; for pause and resume, how many it makes wait or go on."
-    )
-    job_ids: list[JobId] = Field(max_length=100, description="The first hundred of them.")
-    more: bool = Field(description="A limit was reached: the same command again goes on.")
 
 
 # ---- the list of jobs ------------------------------------------------------------------------------------------
@@ -113,7 +43,7 @@ class JobQuery(Document):
     q: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="Part of the file's name.", examples=["script"]
     )
-    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)] = Field(
+    limit: Annotated[int, BeforeValidator(plain_digits), Field(ge=1, le=200)] = Field(
         50, description="Jobs on a page.", examples=[100]
     )
     cursor: Annotated[str, Field(max_length=200)] | None = Field(

@@ -10,11 +10,12 @@ from app.adapters.event_log import EventLog
 from app.ingestion.rescue import SweepThread
 from app.services import Services
 from app.web import (
-    admin,
     admin_jobs,
     admin_numbers,
     admin_pages,
+    audit,
     auth,
+    commands,
     cron,
     dashboard,
     events,
@@ -40,7 +41,7 @@ def wire(app: Flask, services: Services) -> None:
     app.extensions["ingest_start"] = Background(services, log, stop).start
     problems.register(app)
     security.register(app, services.settings)
-    for part in (auth, admin, admin_jobs, admin_numbers, cron, health, metrics, openapi, dashboard):
+    for part in (auth, commands, audit, admin_jobs, admin_numbers, cron, health, metrics, openapi, dashboard):
         part.register(app)
     for part in (ingest, events, results, pages, admin_pages):
         app.register_blueprint(part.blueprint)

@@ -137,3 +137,26 @@ def test_a_job_that_nobody_holds_cannot_end(step):
 def test_every_step_raises_the_version_by_one():
     steps = [pending(), claimed(), claimed().lost(now=T), claimed().lost(now=T).claimed(holder="v", token="u", now=T)]
     assert [job.version for job in steps] == [1, 2, 3, 4]
+
+
+# ---- another priority --------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_job_may_change_its_priority_and_has_waited_as_long():
+    job = pending().reprioritized(Priority.LOW, now=T + 50).reprioritized(Priority.URGENT, now=T + 90)
+    assert (job.priority, job.status, job.version, job.updated_at) == (Priority.URGENT, JobStatus.PENDING, 3, T + 90)
+    assert (job.created_at, job.waits_since) == (T, T)
+    tried = timed_out(claimed()).reprioritized(Priority.LOW, now=T + 50)
+    assert (tried.status, tried.waits_since, tried.failure.code) == (JobStatus.RETRYING, tried.due_at, "job_timeout")
+
+
+def test_what_follows_forgets_since_when_it_waited_elsewhere():
+    moved = pending().reprioritized(Priority.LOW, now=T + 50)
+    back = claimed(moved, now=T + 60).given_back(now=T + 70)
+    assert back.waits_since == T + 70
+
+
+@pytest.mark.parametrize("job", [claimed(), claimed().completed({"pages": 1}, now=T), claimed().cancelled(now=T)])
+def test_a_job_that_runs_or_ended_keeps_its_priority(job):
+    with pytest.raises(WrongState):
+        job.reprioritized(Priority.LOW, now=T)

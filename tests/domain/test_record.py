@@ -1,9 +1,11 @@
+from app.domain.job import Priority
 from app.domain.record import from_record, to_record
 from tests.domain.test_job import T, claimed, pending, timed_out
 
 
 def test_a_record_comes_back_as_the_same_job():
-    for job in (pending(user_id="u"), claimed(), timed_out(claimed()), claimed().completed({"pages": 2}, now=T)):
+    moved = pending().reprioritized(Priority.LOW, now=T + 5)
+    for job in (moved, pending(user_id="u"), claimed(), timed_out(claimed()), claimed().completed({"pages": 2}, now=T)):
         assert from_record(to_record(job)) == job
 
 

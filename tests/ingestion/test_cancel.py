@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.job import JobStatus
+from app.domain.job import JobStatus, Priority
 from app.errors import RequestRefused
-from app.ingestion.cancel import cancel, delete, retry
+from app.ingestion.cancel import cancel, change_priority, delete, retry
 from tests import jobs_in_states as jobs
 
 
@@ -79,3 +79,62 @@ def test_only_ended_jobs_are_deleted_where_that_is_asked(services):
     job = jobs.processing(services)
     assert not delete(services, job.id, only_final=True)
     assert services.jobs.get(job.id) is not None
+
+
+def test_a_waiting_job_moves_to_its_place_in_the_other_line(services, clock):
+    first = jobs.pending(services, now=clock() - 20)
+    before, after = (jobs.pending(services, now=clock() - at, priority=Priority.HIGH) for at in (30, 10))
+    moved = change_priority(services, first.id, Priority.HIGH)
+    assert services.jobs.waiting_ids(Priority.HIGH, 9) == [before.id, moved.id, after.id]
+    assert services.jobs.waiting_ids(Priority.MEDIUM, 9) == []
+    assert services.queues.depths()["high"] == 1
+    assert [services.jobs.claim_next(Priority.HIGH, holder="w", token=t).id for t in "abc"][1] == first.id
+
+
+def test_a_claim_of_a_moved_job_is_as_the_domain_has_it(services, clock):
+    moved = change_priority(services, jobs.pending(services).id, Priority.LOW)
+    assert services.jobs.claim_next(Priority.LOW, holder="w", token="t") == moved.claimed(
+        holder="w", token="t", now=clock()
+    )
+
+
+@pytest.mark.parametrize("is_due", [True, False])
+def test_a_job_that_is_tried_again_waits_in_the_other_line_once_it_is_due(services, clock, is_due):
+    job = jobs.retrying(services)
+    if is_due:
+        clock.advance(600)
+        services.jobs.stage()
+    change_priority(services, job.id, Priority.URGENT)
+    assert services.jobs.waiting_ids(Priority.MEDIUM, 9) == []
+    assert services.jobs.waiting_ids(Priority.URGENT, 9) == ([job.id] if is_due else [])
+    clock.advance(600)
+    services.jobs.stage()
+    assert services.jobs.claim_next(Priority.URGENT, holder="w", token="t").id == job.id
+
+
+def test_a_retry_in_the_millisecond_in_which_it_was_due_loses_nothing(services, clock):
+    held = jobs.processing(services)
+    lost = held.lost(now=clock())
+    services.jobs.replace(held, lost)
+    services.jobs.stage()
+    assert retry(services, lost.id).due_at == lost.due_at
+    assert services.jobs.claim_next(lost.priority, holder="w", token="t").id == lost.id
+
+
+def test_the_same_priority_changes_nothing(services):
+    job = jobs.pending(services)
+    assert change_priority(services, job.id, job.priority) == job
+
+
+@pytest.mark.parametrize("state", [jobs.processing, jobs.completed, jobs.failed])
+def test_a_job_that_runs_or_ended_keeps_its_priority(services, state):
+    job = state(services)
+    with pytest.raises(RequestRefused, match="wrong_state"):
+        change_priority(services, job.id, Priority.LOW)
+    assert services.jobs.get(job.id) == job
+
+
+def test_whoever_watches_is_told_of_the_other_priority(services, redis):
+    job = change_priority(services, jobs.pending(services).id, Priority.LOW)
+    last = redis.xrevrange(f"ingest:log:{job.id}", count=1)[0]
+    assert (last[0], services.jobs.load(last[1][b"record"])) == (b"2-0", job)

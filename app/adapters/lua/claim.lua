@@ -32,7 +32,7 @@ if job.status == 'retrying' and not (job.failure and job.failure.code == 'worker
   job.attempt = job.attempt + 1
 end
 job.status, job.version, job.updated_at, job.started_at = 'processing', job.version + 1, now, now
-job.due_at, job.failure = nil, nil
+job.due_at, job.failure, job.queued_at = nil, nil, nil
 job.claim = {token = token, holder = holder, since = now}
 job.progress.step = 'Processing file'
 if job.progress.pages_done == 0 then job.progress.details = 'Opening the file' end

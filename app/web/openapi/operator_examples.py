@@ -117,6 +117,34 @@ POINT = {
     "waitSeconds": {"p50": 0.015, "p95": 0.431},
 }
 COMMAND = {"action": "retry", "filter": {"status": "failed", "code": "encrypted_document"}, "dryRun": True}
+OUTCOME = {
+    "success": True,
+    "action": "retry",
+    "dryRun": True,
+    "affected": 1,
+    "failed": 0,
+    "jobIds": [A_JOB],
+    "sample": [{"jobId": A_JOB, "name": "script.pdf", "status": "failed"}],
+    "more": False,
+    "nextCursor": None,
+    "operation": None,
+    "before": None,
+}
+AUDIT = {
+    "success": True,
+    "entries": [
+        {
+            "at": "2026-11-24T16:31:23.508Z",
+            "who": "session 192.0.2.7",
+            "action": "retry",
+            "target": "status failed, code encrypted_document",
+            "affected": 12,
+            "failed": 0,
+            "operation": "5f0c2d7a91be3c44",
+        }
+    ],
+    "nextCursor": "951",
+}
 METRICS = """# HELP ingest_jobs Job records kept, by status.
 # TYPE ingest_jobs gauge
 ingest_jobs{status="pending"} 0.0
@@ -135,9 +163,10 @@ OPERATOR_EXAMPLES = {
     "GET /api/admin/queue": Example(f"{AS_ADMIN} $U/api/admin/queue", STATISTICS),
     "POST /api/admin/queue": Example(
         f"{AS_ADMIN} --json '$BODY' $U/api/admin/queue",
-        {"success": True, "action": "retry", "dryRun": True, "affected": 1, "jobIds": [A_JOB], "more": False},
+        OUTCOME,
         sends=COMMAND,
     ),
+    "GET /api/admin/audit": Example(f'{AS_ADMIN} "$U/api/admin/audit?limit=1"', AUDIT),
     "GET /api/cron/process-jobs": Example(f"{AS_CRON} $U/api/cron/process-jobs", REPORT),
     "POST /api/cron/process-jobs": Example(f"{AS_CRON} -X POST $U/api/cron/process-jobs", REPORT),
     "GET /metrics": Example('curl -H "Authorization: Bearer $METRICS_TOKEN" $U/metrics', METRICS, content_type=TEXT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from app.web import command_schemas as commands
 from app.web import operator_schemas as operator
 from app.web.openapi.parts import JOB_ID
 from app.web.openapi.shapes import JSON, TEXT, Answer, Body, Route
@@ -60,14 +61,24 @@ OPERATOR_ROUTES = (
     Route(
         "POST",
         "/api/admin/queue",
-        "Clean up, retry, cancel, delete, pause or resume",
-        {200: Answer("What was done.", operator.Outcome)},
+        "Clean up, retry, cancel, delete, change the priority, pause or resume",
+        {200: Answer("What was done.", commands.Outcome)},
         "operate",
-        body=Body(JSON, (operator.Cleanup, operator.Bulk, operator.Hold)),
+        body=Body(JSON, (commands.Cleanup, commands.Bulk, commands.Reprioritize, commands.Hold)),
         errors=(
             *("malformed_body", "incomplete_body", "too_large", "unsupported_type", "invalid_field"),
             *("queue_unavailable", "cross_site", "read_only"),
         ),
+        guard="admin",
+    ),
+    Route(
+        "GET",
+        "/api/admin/audit",
+        "What was done by hand",
+        {200: Answer("A page of it.", commands.AuditList)},
+        "operate",
+        query=commands.AuditQuery,
+        errors=("invalid_field", "queue_unavailable"),
         guard="admin",
     ),
     BATCH,

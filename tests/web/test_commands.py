@@ -3,7 +3,7 @@ import pytest
 from app.domain.ids import new_job_id
 from app.domain.job import JobStatus, Priority
 from app.ingestion.cleanup import DAY_MS
-from app.web.operator_schemas import Outcome
+from app.web.command_schemas import AuditList, Outcome
 from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 
@@ -55,6 +55,21 @@ def test_days_are_a_whole_number_from_1_to_3650(ask, days):
         ({"action": "retry", "jobIds": "job_" + "a" * 24}, "jobIds"),
         ({"action": "retry", "jobIds": ["job_" + "a" * 24] * 1001}, "jobIds"),
         ({"action": "retry", "jobIds": ["job_" + "a" * 24], "filter": {"status": "failed"}}, None),
+        ({"action": "retry", "filter": {"status": "failed"}, "limit": 0}, "limit"),
+        ({"action": "retry", "filter": {"status": "failed"}, "limit": 1001}, "limit"),
+        ({"action": "retry", "filter": {"status": "failed"}, "limit": "5"}, "limit"),
+        ({"action": "retry", "filter": {"status": "failed"}, "cursor": "nonsense"}, "cursor"),
+        ({"action": "retry", "filter": {"status": "failed"}, "operation": "0" * 16}, "operation"),
+        ({"action": "retry", "filter": {"status": "failed"}, "operation": "../x"}, "operation"),
+        ({"action": "retry", "filter": {"status": "failed"}, "before": "yesterday"}, "before"),
+        ({"action": "retry", "filter": {"status": "failed"}, "before": "2026-02-30T00:00:00.000Z"}, "before"),
+        ({"action": "retry", "filter": {"status": "failed"}, "before": True}, "before"),
+        ({"action": "retry", "filter": {"status": "failed"}, "newPriority": "low"}, None),
+        ({"action": "priority", "filter": {"status": "failed"}}, "newPriority"),
+        ({"action": "priority", "newPriority": "low"}, None),
+        ({"action": "priority", "newPriority": "low", "filter": {}}, "filter"),
+        ({"action": "priority", "newPriority": "LOW", "jobIds": ["job_" + "a" * 24]}, "newPriority"),
+        ({"action": "pause", "priority": "low", "limit": 5}, None),
         ({"action": "pause"}, "priority"),
         ({"action": "pause", "priority": "HIGH"}, "priority"),
         ({"action": "pause", "priority": ["high"]}, "priority"),
@@ -153,6 +168,124 @@ def test_a_priority_is_paused_and_resumed(ask, services):
 def test_a_dry_pause_changes_nothing(ask, services):
     assert ask({"action": "pause", "priority": "low", "dryRun": True}).status_code == 200
     assert services.jobs.paused() == frozenset()
+
+
+# ---- in slices ---------------------------------------------------------------------------------------------------
+
+
+def lines(ask, query=""):
+    document = ask(f"/api/admin/audit{query}").get_json()
+    AuditList.model_validate(document)
+    return document["entries"]
+
+
+def test_slices_of_one_operation_are_one_line_of_the_audit_list(ask, services, clock):
+    made = [pending(services, now=clock() - n) for n in range(5)]
+    command = {"action": "cancel", "filter": {"status": "pending"}, "limit": 2}
+    answers = [ask(command).get_json()]
+    clock.advance(60)
+    late = pending(services, priority=Priority.LOW)
+    while answers[-1]["nextCursor"]:
+        goes_on = {"cursor": answers[-1]["nextCursor"], "operation": answers[0]["operation"]}
+        answers.append(ask({**command, **goes_on}).get_json())
+    for answer in answers:
+        Outcome.model_validate(answer)
+    assert [answer["affected"] for answer in answers] == [2, 2, 1]
+    assert [answer["more"] for answer in answers] == [True, True, False]
+    assert len({(answer["operation"], answer["before"]) for answer in answers}) == 1
+    assert all(services.jobs.get(job.id).is_cancelled for job in made)
+    assert services.jobs.get(late.id).status is JobStatus.PENDING
+    (line,) = lines(ask)
+    assert (line["action"], line["target"], line["affected"], line["failed"]) == ("cancel", "status pending", 5, 0)
+
+
+def test_an_operation_is_gone_on_with_by_the_same_action_alone(ask, services):
+    pending(services)
+    operation = ask({"action": "pause", "priority": "low"}).get_json()["operation"]
+    answer = ask({"action": "cancel", "filter": {"status": "pending"}, "operation": operation})
+    assert (answer.status_code, error_of(answer)["field"]) == (422, "operation")
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_bound_that_is_given_leaves_younger_jobs_alone(ask, services, clock, as_text):
+    pending(services, now=clock() - 1)
+    bound = "2023-11-14T22:13:19.998Z" if as_text else clock() - 2
+    document = ask({"action": "delete", "filter": {"status": "pending"}, "before": bound}).get_json()
+    assert (document["affected"], document["before"]) == (0, "2023-11-14T22:13:19.998Z")
+
+
+def test_cleanup_goes_in_slices(ask, services, clock):
+    ended = clock() - 8 * DAY_MS
+    for _ in range(3):
+        completed(services, now=ended, ended=ended)
+    first = ask({"action": "cleanup", "daysOld": 7, "limit": 2}).get_json()
+    goes_on = {"cursor": first["nextCursor"], "operation": first["operation"]}
+    rest = ask({"action": "cleanup", "daysOld": 7, "limit": 2, **goes_on}).get_json()
+    assert (first["affected"], rest["affected"], rest["nextCursor"]) == (2, 1, None)
+    assert lines(ask)[0]["affected"] == 3
+
+
+def test_a_dry_run_shows_a_sample_and_leaves_no_line(ask, services):
+    job = failed(services, name="broken.pdf")
+    document = ask({"action": "retry", "filter": {"status": "failed"}, "dryRun": True}).get_json()
+    Outcome.model_validate(document)
+    assert document["sample"] == [{"jobId": job.id, "name": "broken.pdf", "status": "failed"}]
+    assert (document["operation"], document["before"], lines(ask)) == (None, None, [])
+
+
+# ---- priorities --------------------------------------------------------------------------------------------------
+
+
+def test_the_priority_of_waiting_jobs_is_changed(ask, services):
+    waits, runs = pending(services), processing(services, priority=Priority.HIGH)
+    command = {"action": "priority", "newPriority": "urgent", "jobIds": [waits.id, runs.id]}
+    assert ask({**command, "dryRun": True}).get_json()["affected"] == 1
+    document = ask(command).get_json()
+    Outcome.model_validate(document)
+    assert (document["affected"], document["failed"], document["jobIds"]) == (1, 0, [waits.id])
+    assert services.jobs.get(waits.id).priority is Priority.URGENT
+    assert lines(ask)[0]["target"] == "2 chosen jobs, now urgent"
+
+
+# ---- the audit list ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ({"action": "cleanup", "daysOld": 1}, "ended more than 1 day ago"),
+        ({"action": "pause", "priority": "low"}, "priority low"),
+        ({"action": "delete", "jobIds": ["job_" + "a" * 24]}, "job_" + "a" * 24),
+        (
+            {"action": "cancel", "filter": {"userId": "ada", "priority": "high", "olderThanDays": 3}},
+            "priority high, user ada, older than 3 days",
+        ),
+    ],
+)
+def test_a_line_says_in_words_what_was_meant(ask, command, target):
+    ask(command)
+    (line,) = lines(ask)
+    assert (line["who"], line["target"], line["at"]) == ("token 127.0.0.1", target, "2023-11-14T22:13:20.000Z")
+
+
+def test_a_line_tells_a_session_from_the_token(client, ask):
+    client.post("/admin/login", data={"token": SECRETS["admin_token"].get_secret_value()})
+    client.post("/api/admin/queue", json={"action": "resume", "priority": "low"})
+    assert lines(ask)[0]["who"] == "session 127.0.0.1"
+
+
+def test_the_audit_list_goes_on_by_its_cursor(ask):
+    for priority in ("urgent", "high", "low"):
+        ask({"action": "pause", "priority": priority})
+    page = ask("/api/admin/audit?limit=2").get_json()
+    assert [line["target"] for line in page["entries"]] == ["priority low", "priority high"]
+    assert [line["target"] for line in lines(ask, f"?limit=2&cursor={page['nextCursor']}")] == ["priority urgent"]
+
+
+@pytest.mark.parametrize(("query", "field"), [("limit=0", "limit"), ("limit=201", "limit"), ("cursor=x", "cursor")])
+def test_a_page_that_makes_no_sense_is_refused(ask, query, field):
+    answer = ask(f"/api/admin/audit?{query}")
+    assert (answer.status_code, error_of(answer)["field"]) == (422, field)
 
 
 # ---- read only ---------------------------------------------------------------------------------------------------
