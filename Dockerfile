@@ -14,9 +14,10 @@ COPY --from=packages /venv /venv
 WORKDIR /srv/ingest
 COPY gunicorn.conf.py scheduler.py worker.py ./
 COPY app app
+COPY clients/python clients/python
 COPY static static
 COPY templates templates
-RUN python -m compileall -q app scheduler.py worker.py
+RUN python -m compileall -q app clients scheduler.py worker.py
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TZ=UTC HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
 USER 10001:10001
 EXPOSE 8000

@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import cli
-from app.client.instance import _parsed
 from app.services import Services
 from app.settings import Settings
 from tests.jobs_in_states import pending
@@ -159,21 +158,6 @@ def test_a_name_is_printed_as_it_is(url: str, tmp_path: Path) -> None:
     odd = tmp_path / "[red]odd.txt"
     odd.write_text("x")
     assert str(odd) in run("submit", odd, "--url", url).stdout
-
-
-def test_the_events_of_a_stream_are_read_line_by_line() -> None:
-    lines = [
-        b"retry: 1000\n",
-        b": hello\n",
-        b"\n",
-        b"event: status\n",
-        b"id: 7\n",
-        b"data: {}\n",
-        b"\n",
-        b"data:x\r\n",
-        b"\r\n",
-    ]
-    assert list(_parsed(iter(lines))) == [("status", "{}"), ("message", "x")]
 
 
 def test_the_settings_are_shown_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,15 @@ API = (ROOT / "docs" / "api.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 PAGES = [
     ROOT / name
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/operations.md", "docs/metrics.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/api.md",
+        "docs/operations.md",
+        "docs/metrics.md",
+        "clients/python/README.md",
+    )
 ] + DECISIONS
 
 FIRST_SCREEN_LINES = 24

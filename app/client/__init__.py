@@ -1,1 +1,1 @@
-"""A client of a running instance, over HTTP alone and the standard library: what `./run submit` is made of."""
+"""What `./run submit` does with the client of `clients/python`."""

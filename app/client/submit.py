@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import sys
@@ -10,13 +9,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from app.client.instance import Document, Instance, Refused, Unreachable
+from clients.python.ingest_client import Client, IngestError
+from clients.python.ingest_client.documents import Priority
 
 AT_ONCE = 8
+Document = dict[str, Any]
+#: Codes that say that no instance of this service is there.
+NOBODYS = ("unreachable", "not_this_service")
+#: How long a server may be away, for a restart, before its jobs are no longer followed.
+PATIENCE_SECONDS = 60.0
 ALL_READ, SOME_FAILED, NOBODY_THERE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -24,9 +30,9 @@ ALL_READ, SOME_FAILED, NOBODY_THERE, INTERRUPTED = 0, 1, 2, 130
 class Submission:
     """What all files of one call share."""
 
-    instance: Instance
+    client: Client
     progress: Progress
-    priority: str
+    priority: Priority
     user: str | None
 
 
@@ -35,15 +41,15 @@ def submit_all(files: Sequence[Path], *, url: str, priority: str, user: str | No
     console = Console(file=sys.stdout, highlight=False)
     progress = _progress(console, shown=console.is_terminal and not as_json)
     try:
-        submission = Submission(Instance(url), progress, priority, user)
+        submission = Submission(Client(url, patience=PATIENCE_SECONDS), progress, cast(Priority, priority), user)
         with progress, ThreadPoolExecutor(AT_ONCE) as pool:
             ends = list(pool.map(lambda path: _reported(submission, path, as_json=as_json), files))
     except KeyboardInterrupt:
         sys.stderr.write("No longer watching; what was accepted goes on.\n")
         sys.stderr.flush()
         os._exit(INTERRUPTED)  # the threads wait for the server
-    except Unreachable as reason:
-        sys.stderr.write(f"{reason}\n")
+    except IngestError as reason:
+        sys.stderr.write(f"{reason.message}\n")
         return NOBODY_THERE
     if NOBODY_THERE in ends:
         return NOBODY_THERE
@@ -66,7 +72,7 @@ def _reported(submission: Submission, path: Path, *, as_json: bool) -> int:
     task = submission.progress.add_task("waiting", file=_short(path.name), total=100)
     end, status = _end(submission, path, task)
     submission.progress.update(task, visible=False)
-    line = json.dumps({"path": str(path), **end}) if as_json else _line(path, end, submission.instance.url)
+    line = json.dumps({"path": str(path), **end}) if as_json else _line(path, end, submission.client.url)
     submission.progress.console.print(line, markup=False, soft_wrap=True)
     return status
 
@@ -74,10 +80,12 @@ def _reported(submission: Submission, path: Path, *, as_json: bool) -> int:
 def _end(submission: Submission, path: Path, task: TaskID) -> tuple[Document, int]:
     try:
         end = _sent_and_followed(submission, path, task)
-    except Refused as refusal:
-        return {"success": False, "status": "failed", "error": refusal.error}, SOME_FAILED
-    except (Unreachable, OSError, http.client.HTTPException) as error:
-        message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except IngestError as error:
+        if error.code in NOBODYS:
+            return {"success": False, "status": "unknown", "error": {"message": error.message}}, NOBODY_THERE
+        return {"success": False, "status": "failed", "error": error.error}, SOME_FAILED
+    except OSError as error:
+        message = error.strerror or str(error)
         return {"success": False, "status": "unknown", "error": {"message": message}}, NOBODY_THERE
     return end, ALL_READ if end.get("status") == "completed" else SOME_FAILED
 
@@ -85,12 +93,16 @@ def _end(submission: Submission, path: Path, task: TaskID) -> tuple[Document, in
 def _sent_and_followed(submission: Submission, path: Path, task: TaskID) -> Document:
     progress = submission.progress
     progress.update(task, description="uploading", total=max(path.stat().st_size, 1))
-    accepted = submission.instance.upload(
-        path, priority=submission.priority, user=submission.user, sent=lambda size: progress.advance(task, size)
+    accepted = submission.client.upload(
+        path,
+        priority=submission.priority,
+        user_id=submission.user,
+        progress=lambda sent, size: progress.update(task, completed=sent, total=size),
     )
     progress.update(task, description="accepted", total=100, completed=0)
-    document = accepted
-    for document in submission.instance.follow(accepted["jobId"]):
+    document: Document = {**accepted}
+    for seen in submission.client.follow(accepted["jobId"]):
+        document = {**seen}
         state = document.get("progress") or {}
         progress.update(task, description=_phase(document), completed=state.get("percentage", 0))
     return document

@@ -19,9 +19,9 @@ import pytest
 import redis
 
 from app.adapters import embedded
-from app.client.instance import Document, Instance
 from app.settings import ROOT, Settings
 from app.supervision.readiness import ask
+from clients.python.ingest_client import Client, Status
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -96,11 +96,10 @@ def start(data_dir: Path, port: int) -> Iterator[Callable[..., Run]]:
         run.close()
 
 
-def read(run: Run, path: Path) -> Document:
+def read(run: Run, path: Path) -> Status:
     """Upload a file and follow its job to the end."""
-    instance = Instance(run.url)
-    accepted = instance.upload(path, priority="medium", user=None, sent=lambda _: None)
-    *_, end = instance.follow(accepted["jobId"])
+    client = Client(run.url)
+    *_, end = client.follow(client.upload(path)["jobId"])
     return end
 
 
@@ -163,7 +162,7 @@ def test_it_finds_everything_again(start: Callable[..., Run], file: Path) -> Non
     first.end()
     second = start()
     second.line("ready")
-    (found,) = Instance(second.url).follow(job)
+    (found,) = Client(second.url).follow(job)
     assert (found["status"], found["result"]["words"]) == ("completed", 3)
 
 
