@@ -50,6 +50,7 @@ def _filter_words(given: schemas.Filter) -> str:
         "code": given.code,
         "priority": given.priority.value if given.priority else None,
         "user": given.user_id,
+        "name with": given.q,
         "older than": _days(given.older_than_days) if given.older_than_days else None,
     }
     return ", ".join(f"{name} {value}" for name, value in told.items() if value)

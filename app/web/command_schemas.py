@@ -79,6 +79,7 @@ class Filter(Document):
     user_id: Label | None = None
     priority: Priority | None = None
     code: Code | None = None
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(None, description="Part of the file's name.")
     older_than_days: Days | None = Field(
         None, description="Since the job's end; since its begin while it has not ended."
     )

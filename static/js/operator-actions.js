@@ -10,7 +10,7 @@ const PATH = "/api/admin/queue";
 /** How many jobs are named before it is asked. */
 const SHOWN = 10;
 /** What asks for the work in slices. */
-const SLICED = {};
+const SLICED = { limit: 500 };
 
 /** Posts a command slice by slice until nothing is left or `goes()` is false; `said` hears the sum after each. */
 async function inSlices(command, goes, said) {

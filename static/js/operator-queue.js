@@ -5,6 +5,9 @@ import { jobLink, keyed, ORDER, pairs, rowOf } from "./operator-parts.js";
 import { ago, figure } from "./operator-words.js";
 import { bytes, plural, seconds } from "./words.js";
 
+/** A worker gives a sign of life every five seconds; one that is gone is shown for half a minute more. */
+const SILENT_AFTER = 12_000;
+
 export function drawNumbers(place, { queue = {}, performance = {}, workers = [] }) {
   const cancelled = queue.cancelledJobs ?? 0;
   const atWork = workers.filter(({ jobId }) => jobId).length;
@@ -74,8 +77,9 @@ function fillWorker(row, { name, host, pid, state, priorities = [], jobId, job, 
   const [who, small] = row.cells[0].children;
   set(who, "textContent", name);
   set(small, "textContent", [`${host}, process ${pid}`, version, serves].filter(Boolean).join(" · "));
-  set(row.cells[1].firstElementChild, "textContent", state);
-  attribute(row.cells[1].firstElementChild, "data-state", state);
+  const isSilent = now - Date.parse(lastSeenAt) > SILENT_AFTER;
+  set(row.cells[1].firstElementChild, "textContent", isSilent ? "silent" : state);
+  attribute(row.cells[1].firstElementChild, "data-state", isSilent ? "silent" : state);
   const [link, since] = row.cells[2].children;
   const current = job?.jobId ?? jobId;
   set(link, "hidden", !current);

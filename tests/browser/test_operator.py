@@ -111,11 +111,70 @@ def test_failed_jobs_are_found_by_their_code_and_a_selection_is_deleted(operator
         operator.get_by_label(f"Select: damaged-{number}.pdf").check()
     expect(operator.locator("#bulk-target")).to_have_text("2 jobs selected")
     operator.get_by_role("button", name="Delete…").click()
-    expect_dialog(operator, "Delete 2 selected jobs?")
+    expect(expect_dialog(operator, "Delete 2 selected jobs?").get_by_role("listitem")).to_have_count(2)
     agree(operator, "Delete 2 jobs")
     expect_said(operator, "2 jobs were deleted.")
     expect(job_row(operator, "damaged-0.pdf")).to_have_count(0)
     expect_job(operator, "damaged-2.pdf", "failed")
+
+
+@pytest.mark.usefixtures("low_is_paused")
+def test_a_large_act_goes_in_slices_with_its_progress_and_is_one_line_of_the_list(
+    operator: Page, service: Service
+) -> None:
+    for number in range(12):
+        send(service, f"slice-{number:02}.txt", priority="low")
+    slices: list[dict[str, object]] = []
+
+    def of_five(route: Route) -> None:
+        command = {**route.request.post_data_json, "limit": 5}
+        slices.append(command)
+        route.continue_(post_data=json.dumps(command))
+
+    operator.route(QUEUE, lambda route: of_five(route) if route.request.method == "POST" else route.continue_())
+    only(operator, "slice")
+    operator.get_by_role("button", name="Change priority…").click()
+    dialog = expect_dialog(operator, re.compile("whose file name contains “slice”"))
+    expect(dialog.locator('[data-part="what"]')).to_have_text("12 jobs would be moved to urgent:")
+    expect(dialog.get_by_role("listitem")).to_have_count(10)
+    expect(dialog).to_contain_text("and 2 more")
+    dialog.get_by_label("New priority").select_option("high")
+    expect(dialog.locator('[data-part="what"]')).to_have_text("12 jobs would be moved to high:")
+    slices.clear()
+    agree(operator, "Change 12 jobs")
+    expect_said(operator, "12 jobs were moved to high.")
+    assert len(slices) >= 3
+    assert {bool(command.get("operation")) for command in slices[1:]} == {True}
+    line = operator.locator("#audit tr").first
+    expect(line).to_contain_text("slice")
+    expect(line).to_contain_text("12 jobs")
+    expect(line).to_contain_text("session 127.0.0.1")
+
+
+@pytest.mark.usefixtures("low_is_paused")
+def test_a_large_act_is_stopped_between_two_slices(operator: Page, service: Service) -> None:
+    for number in range(6):
+        send(service, f"stopped-{number}.txt", priority="low")
+    held: list[Route] = []
+
+    def of_two(route: Route) -> None:
+        command = route.request.post_data_json
+        if command.get("cursor") and not command.get("dryRun"):
+            held.append(route)
+        else:
+            route.continue_(post_data=json.dumps({**command, "limit": 2}))
+
+    operator.route(QUEUE, lambda route: of_two(route) if route.request.method == "POST" else route.continue_())
+    only(operator, "stopped")
+    operator.get_by_role("button", name="Cancel…").click()
+    dialog = expect_dialog(operator, re.compile("^Cancel all jobs"))
+    dialog.get_by_role("button", name="Cancel 6 jobs").click()
+    expect(dialog.get_by_role("progressbar")).to_have_attribute("value", "2")
+    expect(dialog).to_contain_text("2 of 6")
+    dialog.get_by_role("button", name="Stop").click()
+    held[0].continue_(post_data=json.dumps({**held[0].request.post_data_json, "limit": 2}))
+    expect_said(operator, "Stopped. 4 jobs were cancelled.")
+    expect(operator.locator('#jobs .mark[data-state="pending"]')).to_have_count(2)
 
 
 def test_nothing_is_done_to_all_jobs_at_once(operator: Page) -> None:

@@ -43,6 +43,7 @@ def test_days_are_a_whole_number_from_1_to_3650(ask, days):
         ({"action": "delete", "filter": {}}, "filter"),
         ({"action": "delete", "filter": None, "jobIds": None}, None),
         ({"action": "delete", "filter": {"status": None}}, "filter"),
+        ({"action": "delete", "filter": {"q": ""}}, "filter.q"),
         ({"action": "delete", "filter": {"stauts": "failed"}}, "filter"),
         ({"action": "delete", "filter": {"status": "failed", "userid": "ada"}}, "filter"),
         ({"action": "delete", "filter": {"status": "gone"}}, "filter.status"),
@@ -233,6 +234,12 @@ def test_a_dry_run_shows_a_sample_and_leaves_no_line(ask, services):
     assert (document["operation"], document["before"], lines(ask)) == (None, None, [])
 
 
+def test_a_part_of_the_files_name_is_a_filter_too(ask, services):
+    meant, other = failed(services, name="Scan 7.pdf"), failed(services, name="letter.pdf")
+    assert ask({"action": "delete", "filter": {"q": "scan"}}).get_json()["jobIds"] == [meant.id]
+    assert services.jobs.get(other.id) is not None
+
+
 # ---- priorities --------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +267,7 @@ def test_the_priority_of_waiting_jobs_is_changed(ask, services):
             {"action": "cancel", "filter": {"userId": "ada", "priority": "high", "olderThanDays": 3}},
             "priority high, user ada, older than 3 days",
         ),
+        ({"action": "retry", "filter": {"q": "scan"}}, "name with scan"),
     ],
 )
 def test_a_line_says_in_words_what_was_meant(ask, command, target):
