@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,7 +63,8 @@ def eventually(look: Callable[[], T], *, seconds: float = GIVE_UP_SECONDS, what:
 class Process:
     """One program of ours, in a process group of its own; it ends with the tests, and what it says is in `log`."""
 
-    def __init__(self, arguments: list[str], *, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, arguments: list[str], *, env: Mapping[str, str], log: Path, fds: Sequence[int] = ()) -> None:
+        """`fds` are handed on to it, open."""
         self.log = log
         with log.open("wb") as out:
             self.popen = subprocess.Popen(
@@ -73,6 +74,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                pass_fds=fds,
             )
         self.pid = self.popen.pid
 
@@ -307,13 +309,13 @@ class Deployment:
         s3 = {name.lower(): value for name, value in self.settings.items() if name.startswith("S3_")}
         return read_settings(env_file=None, data_dir=self.data_dir, redis_url=self.url, min_free_bytes=0, **s3)
 
-    def start(self, *arguments: str, crash: Mapping[str, str] | None = None) -> Process:
+    def start(self, *arguments: str, crash: Mapping[str, str] | None = None, fds: Sequence[int] = ()) -> Process:
         """A program of ours; with a `crash` it kills itself at that step (see tests/faults/crashing.py)."""
         number = len(self.processes)
         log = self.folder / f"{number}-{Path(arguments[-1]).stem}.log"
         more = {"CRASH": json.dumps({"note": str(self.folder / f"{number}.crashed"), **crash})} if crash else {}
         prefix = ["tests/faults/crashing.py"] if crash else []
-        process = Process([*prefix, *arguments], env=self.environment(**more), log=log)
+        process = Process([*prefix, *arguments], env=self.environment(**more), log=log, fds=fds)
         self.processes.append(process)
         return process
 

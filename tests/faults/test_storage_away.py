@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import fakeredis
 import pytest
@@ -18,12 +19,16 @@ from app.ingestion.submit import Intake
 from app.services import Services
 from app.settings import Settings
 from tests import proxy
-from tests.faults.invariants import members
 from tests.processes import LIVE, Deployment, eventually
 from tests.proxy import Proxy
 from tests.s3_servers import S3Server
 
 pytestmark = LIVE
+
+
+def members(at: Deployment, place: str) -> set[str]:
+    found: Any = at.redis.zrange(f"ingest:{place}", 0, -1)
+    return {member.decode() for member in found}
 
 
 @pytest.fixture
