@@ -22,6 +22,8 @@ from app.domain.job import Job
 from app.errors import QueueUnavailable
 
 CHANNEL = f"{PREFIX}changed"
+#: Whoever watches this is rung for every job.
+EVERYTHING = "*"
 #: Without a working subscription a watcher looks by itself that often (seconds).
 BLIND_LOOK = 0.5
 #: How many threads may read logs at once: thousands of watchers that wake together share these connections.
@@ -140,11 +142,10 @@ class EventLog:
 
     def notify(self, job_id: str) -> None:
         with self._lock:
-            bell = self._bells.get(job_id)
-            if bell is None:
-                return
-            bell.rings += 1
-            watchers = tuple(bell.watchers)
+            bells = [bell for name in (job_id, EVERYTHING) if (bell := self._bells.get(name))]
+            for bell in bells:
+                bell.rings += 1
+            watchers = {watcher for bell in bells for watcher in bell.watchers}
         for watcher in watchers:
             watcher.ring((job_id,))
 

@@ -43,6 +43,15 @@ def caller() -> str:
     return f"{'token' if token and _bears(token) else 'session'} {request.remote_addr or ''}".strip()
 
 
+def still_admin() -> Callable[[], bool]:
+    """Tells later, outside of the request, whether whoever sent it is the admin still: a session may have ended."""
+    at, token = services(), services().settings.admin_token
+    if token is None or _bears(token):
+        return lambda: token is not None
+    session_id, mark = request.cookies.get(COOKIE, ""), fingerprint(token.get_secret_value())
+    return lambda: at.sessions.is_open(session_id, mark)
+
+
 def require_admin() -> None:
     if services().settings.admin_token is None:
         raise _closed()

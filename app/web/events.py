@@ -7,7 +7,6 @@ goes on in each job where it was.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -26,17 +25,13 @@ from app.ingestion.waiting import waiting_of
 from app.services import Services
 from app.web.context import event_log, must_be_gone, services, stopping
 from app.web.documents import Waits, status_document, waiting_document
-from app.web.gate import gate
+from app.web.streams import BEGINNING, NO_ANSWER, OUTAGE_PAUSE, frame, streamed
 
 MOST_JOBS = 100
-#: A client that lost its stream comes back after that many milliseconds.
-RECONNECT_MS = 2000
 #: Seconds between signs of life (that is also how a client that went away is noticed); each look is a fresh one.
 HEARTBEAT = 8.0
 #: Seconds between looks at the queue.
 MOVES_EVERY = 2.0
-#: Seconds until Redis is asked again after it did not answer.
-OUTAGE_PAUSE = 1.0
 
 _UNSENT, _GONE = 0, -1
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -59,7 +54,7 @@ class JobEvents(ServerSentEventsBlueprint):
         view.open(request.headers.get("Last-Event-ID", ""), of_one=job_id is not None)
         if view.is_over:
             return Response(status=204)
-        return _streamed(view)
+        return streamed(view.frames(stopping()))
 
 
 blueprint = JobEvents("events", __name__, url_prefix="/api/ingest/events")
@@ -76,19 +71,6 @@ def _asked_for() -> list[str]:
             "invalid_field", f"The parameter jobs takes 1 to {MOST_JOBS} job ids, separated by commas.", field="jobs"
         )
     return job_ids
-
-
-def _streamed(view: ClientView) -> Response:
-    place = gate().held.take("stream")
-    if place is None:
-        raise QueueUnavailable("too_many_streams", retry_after=5)
-    response = Response(
-        view.frames(stopping()),
-        mimetype="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
-    response.call_on_close(place.release)  # not in the generator: one that never began has no end
-    return response
 
 
 class _Followed:
@@ -155,16 +137,16 @@ class ClientView:
 
     def frames(self, stop: threading.Event) -> Iterator[str]:
         """Ends after the last final state, or at once when the server stops (the client then comes back)."""
-        yield f"retry:{RECONNECT_MS}\n\n"
+        yield BEGINNING
         with self._log.watch(self._followed) as watcher:
             to_tell = set(self._followed)
             beat = time.monotonic()
             moves = beat + MOVES_EVERY
             while not stop.is_set():
                 try:
-                    for frame in self._news(to_tell):
+                    for told in self._news(to_tell):
                         beat = time.monotonic()
-                        yield frame
+                        yield told
                     if self.is_over:
                         return
                     if time.monotonic() >= beat + HEARTBEAT:
@@ -180,7 +162,7 @@ class ClientView:
                         pause = min(pause, moves - time.monotonic())
                 except _OUTAGES:
                     pause = OUTAGE_PAUSE
-                    yield ": no answer from the queue\n\n"
+                    yield NO_ANSWER
                 watcher.wait(pause)
                 to_tell |= watcher.take()
 
@@ -238,7 +220,7 @@ class ClientView:
                 waiting = self._place_of(job.job)
                 if waiting is not None and _place(waiting) != job.place_told:
                     job.place_told = _place(waiting)
-                    yield _frame("waiting", {"jobId": job.job_id, "waiting": waiting_document(waiting)})
+                    yield frame("waiting", {"jobId": job.job_id, "waiting": waiting_document(waiting)})
 
     def _place_of(self, state: Job) -> Waits | None:
         with self._log.turn():
@@ -248,11 +230,11 @@ class ClientView:
         waiting = self._place_of(state) if is_last and _waits(state) else None
         job.seen, job.job, job.place_told = state.version, state, _place(waiting) if waiting else None
         document = status_document(state, waiting, max_attempts=self._at.policy.max_attempts)
-        return _frame("status", document, self.id)
+        return frame("status", document, self.id)
 
     def _gone(self, job: _Followed) -> str:
         job.seen, job.job = _GONE, None
-        return _frame("gone", {"jobId": job.job_id}, self.id)
+        return frame("gone", {"jobId": job.job_id}, self.id)
 
 
 def _waits(job: Job | None) -> bool:
@@ -261,12 +243,6 @@ def _waits(job: Job | None) -> bool:
 
 def _place(waiting: Waits) -> tuple[str, int]:
     return waiting.reason, waiting.jobs_ahead
-
-
-def _frame(name: str, document: dict[str, Any], event_id: str | None = None) -> str:
-    # escaped to ASCII, so that nothing in it can end the line
-    data = json.dumps(document, separators=(",", ":"))
-    return str(Message(data, type=name, id=event_id))
 
 
 def _written(version: int) -> str:

@@ -10,6 +10,7 @@ from app.adapters.event_log import EventLog
 from app.ingestion.rescue import SweepThread
 from app.services import Services
 from app.web import (
+    admin_events,
     admin_jobs,
     admin_numbers,
     admin_pages,
@@ -41,7 +42,19 @@ def wire(app: Flask, services: Services) -> None:
     app.extensions["ingest_start"] = Background(services, log, stop).start
     problems.register(app)
     security.register(app, services.settings)
-    for part in (auth, commands, audit, admin_jobs, admin_numbers, cron, health, metrics, openapi, dashboard):
+    for part in (
+        auth,
+        commands,
+        audit,
+        admin_events,
+        admin_jobs,
+        admin_numbers,
+        cron,
+        health,
+        metrics,
+        openapi,
+        dashboard,
+    ):
         part.register(app)
     for part in (ingest, events, results, pages, admin_pages):
         app.register_blueprint(part.blueprint)

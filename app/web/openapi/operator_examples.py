@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.web.openapi.job_examples import A_SHA256, CANCELLED
 from app.web.openapi.parts import A_JOB
-from app.web.openapi.shapes import HTML, TEXT, Example
+from app.web.openapi.shapes import EVENTS, HTML, TEXT, Example
 
 AS_ADMIN = 'curl -H "Authorization: Bearer $ADMIN_TOKEN"'
 AS_CRON = 'curl -H "Authorization: Bearer $CRON_SECRET"'
@@ -145,6 +145,14 @@ AUDIT = {
     ],
     "nextCursor": "951",
 }
+NEWS = """retry:2000
+
+event:statistics
+data:{"success":true,"queue":{"totalJobs":9, ...
+
+event:jobs
+data:{"changed":3}
+"""
 METRICS = """# HELP ingest_jobs Job records kept, by status.
 # TYPE ingest_jobs gauge
 ingest_jobs{status="pending"} 0.0
@@ -166,6 +174,7 @@ OPERATOR_EXAMPLES = {
         OUTCOME,
         sends=COMMAND,
     ),
+    "GET /api/admin/events": Example(f"{AS_ADMIN} -N $U/api/admin/events", NEWS, content_type=EVENTS),
     "GET /api/admin/audit": Example(f'{AS_ADMIN} "$U/api/admin/audit?limit=1"', AUDIT),
     "GET /api/cron/process-jobs": Example(f"{AS_CRON} $U/api/cron/process-jobs", REPORT),
     "POST /api/cron/process-jobs": Example(f"{AS_CRON} -X POST $U/api/cron/process-jobs", REPORT),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.web import command_schemas as commands
 from app.web import operator_schemas as operator
 from app.web.openapi.parts import JOB_ID
-from app.web.openapi.shapes import JSON, TEXT, Answer, Body, Route
+from app.web.openapi.shapes import EVENTS, JSON, TEXT, Answer, Body, Route
 
 BATCH = Route(
     "GET",
@@ -69,6 +69,15 @@ OPERATOR_ROUTES = (
             *("malformed_body", "incomplete_body", "too_large", "unsupported_type", "invalid_field"),
             *("queue_unavailable", "cross_site", "read_only"),
         ),
+        guard="admin",
+    ),
+    Route(
+        "GET",
+        "/api/admin/events",
+        "Live news for the operator's pages",
+        {200: Answer("Events named statistics and jobs; their data is one JSON line.", None, (EVENTS,))},
+        "operate",
+        errors=("too_many_streams", "queue_unavailable"),
         guard="admin",
     ),
     Route(
