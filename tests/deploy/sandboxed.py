@@ -82,11 +82,9 @@ def load_filters(allowed: Iterable[str]) -> None:
 
 
 def main(unit: str) -> None:
-    program, *arguments = command_of(unit)
-    name = Path(program).name
-    command = [sys.executable, *arguments] if name == "python" else [sys.executable, "-m", name, *arguments]
+    _, *arguments = command_of(unit)
     load_filters(allowed_calls(unit))
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 if __name__ == "__main__":

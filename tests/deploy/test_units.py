@@ -70,7 +70,7 @@ def test_a_unit_holds_no_secret_and_comes_back_by_itself(service: str) -> None:
 
 def test_the_units_start_what_there_is() -> None:
     commands = [command_of(service) for service in SERVICES]
-    assert sorted(command[1] for command in commands) == ["app:create_app()", "scheduler.py", "worker.py"]
+    assert sorted(command[-1] for command in commands) == ["app:create_app()", "scheduler.py", "worker.py"]
     assert "ListenStream=127.0.0.1:8000" in (UNITS / "ingest-web.socket").read_text()
 
 
