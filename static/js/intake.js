@@ -33,9 +33,8 @@ function chosen(input, ofFolder, take) {
 
 function listenToFolder(button, take) {
   const input = document.createElement("input");
-  if (!("webkitdirectory" in input)) return;
-  Object.assign(input, { type: "file", webkitdirectory: true, onchange: () => chosen(input, true, take) });
-  button.hidden = false;
+  const ofFolder = "webkitdirectory" in input; // without it files are chosen
+  Object.assign(input, { type: "file", multiple: true, webkitdirectory: true, onchange: () => chosen(input, ofFolder, take) });
   button.onclick = () => input.click();
 }
 

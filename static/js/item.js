@@ -1,5 +1,6 @@
 // One file on its way: what is known of it, and by which rules news is taken in. No DOM, no network.
 
+const HOPELESS = new Set(["encrypted_document", "corrupt_document", "unsupported_feature", "archive_bomb"]);
 const FINAL = new Set(["completed", "failed"]);
 /** How much of the bar is the upload; the rest is the reading. */
 const SENDING_SHARE = 0.3;
@@ -61,6 +62,11 @@ export class Item {
 
   get canRetry() {
     return this.status === "failed" || this.status === "cancelled" || this.phase === "unsent";
+  }
+
+  /** Worth another try as it is: a file that is locked or broken stays so, however often it is read. */
+  get isWorthRetrying() {
+    return this.hasFailed && this.canRetry && !HOPELESS.has(this.error?.code);
   }
 
   /** The whole bar, 0 to 100. */

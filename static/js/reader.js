@@ -36,8 +36,8 @@ class Reader {
     this.text.setAttribute("role", "region");
     this.number = make("input", { type: "number", min: 1, max: this.pages, value: 1, ariaLabel: "Page" });
     this.number.onchange = () => this.turn(this.number.valueAsNumber);
-    this.back = button("Previous", "Previous page", () => this.turn(this.#shown - 1));
-    this.on = button("Next", "Next page", () => this.turn(this.#shown + 1));
+    this.back = button("←", "Previous page", () => this.turn(this.#shown - 1));
+    this.on = button("→", "Next page", () => this.turn(this.#shown + 1));
     this.words = make("input", { type: "search", placeholder: "Search the text", ariaLabel: `Search the text of ${name}`, autocomplete: "off", spellcheck: false });
     this.words.oninput = () => this.#typed();
     this.words.onkeydown = (event) => this.#key(event);
@@ -46,9 +46,9 @@ class Reader {
     place.append(
       make("div", { className: "reading" },
         make("div", { className: "pager", hidden: this.pages < 2 }, this.back, make("label", {}, "Page ", this.number, ` of ${this.pages.toLocaleString("en")}`), this.on),
-        make("div", { className: "finder" }, this.words, this.steps, this.count),
-        make("a", { href: `/jobs/${jobId}`, textContent: "Page of this job" })),
-      this.text);
+        make("div", { className: "finder" }, this.words, this.count, this.steps)),
+      this.text,
+      make("p", { className: "fine" }, make("a", { href: `/jobs/${jobId}`, textContent: "Page of this job" }), ", to pass on"));
   }
 
   async turn(page, match = null) {

@@ -53,7 +53,8 @@ function troubleOf({ status, error }) {
 // When it came is said of what an earlier visit left.
 function factsOf(item, now) {
   const at = item.at ?? Date.parse(item.document?.timestamps?.createdAt);
-  return [item.size != null && bytes(item.size), item.document?.priority ?? item.priority, !item.file && at && day(at, now)].filter(Boolean).join(" · ");
+  const priority = item.document?.priority ?? item.priority;
+  return [item.size != null && bytes(item.size), priority && priority !== "medium" && `${priority} priority`, !item.file && at && day(at, now)].filter(Boolean).join(" · ");
 }
 
 const ending = (name) => (/\.([^.]{1,5})$/.exec(name)?.[1] ?? "file").toUpperCase();
@@ -129,7 +130,7 @@ export class Row {
   #renderBar(step) {
     const { item } = this;
     const { bar, sent, read } = this.#parts;
-    set(bar, "hidden", !item.isOpen && item.status !== "failed");
+    set(bar, "hidden", !item.isOpen);
     attribute(bar, "aria-valuenow", item.percentage);
     attribute(bar, "aria-valuetext", `${item.percentage} %, ${step}`);
     for (const [fill, share] of [[sent, item.sent], [read, item.read]]) {

@@ -61,7 +61,7 @@ export function summary(items, { cancel, retry, removed }) {
   const find = (id) => document.getElementById(id);
   const pace = new Pace();
   const open = () => items().filter((item) => item.isOpen);
-  const retryable = () => items().filter((item) => item.hasFailed && item.canRetry);
+  const retryable = () => items().filter((item) => item.isWorthRetrying);
 
   find("cancel-all").onclick = () => open().forEach(cancel);
   find("retry-all").onclick = () => retryable().forEach(retry);

@@ -39,7 +39,7 @@ export function about(count) {
 export function day(at, now) {
   const [then, today] = [new Date(at), new Date(now)];
   if (Number.isNaN(then.valueOf())) return "";
-  if (then.toDateString() === today.toDateString()) return `today at ${then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  if (then.toDateString() === today.toDateString()) return `today at ${then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
   const year = then.getFullYear() === today.getFullYear() ? undefined : "numeric";
   return then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
 }

@@ -82,7 +82,7 @@ class Watched:
             self.troubles.append(message.text)
 
 
-def _chromium() -> str:
+def chromium() -> str:
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     return found or lacking("Chromium is not on the PATH (Debian: apt-get install chromium)")
 
@@ -105,25 +105,25 @@ def axe() -> str:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    path = _chromium()
+    path = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    data_dir = tmp_path_factory.mktemp("browser") / "data"
+@contextmanager
+def running_instance(data_dir: Path, **settings: str) -> Iterator[Service]:
+    """All of the service by `python -m app up`, on a free port; gone at the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     bare = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    settings = {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(data_dir), "WORKERS": "1"}
+    ours = {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(data_dir), "WORKERS": "1", **settings}
     with (data_dir.parent / "errors").open("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "up"],
             cwd=ROOT,
-            env={**bare, **settings, "RETRY_BASE_SECONDS": "2", "JOB_TIMEOUT": "10"},
+            env={**bare, **ours},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -134,6 +134,13 @@ def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="package")
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    data_dir = tmp_path_factory.mktemp("browser") / "data"
+    with running_instance(data_dir, RETRY_BASE_SECONDS="2", JOB_TIMEOUT="10") as service:
+        yield service
 
 
 def _login_link(process: subprocess.Popen[str]) -> str:

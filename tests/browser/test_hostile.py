@@ -24,8 +24,8 @@ TEXT = b"<script>alert(4)</script><img src=x onerror=alert(5)>\n</pre><h1>loud</
 def test_hostile_names_and_texts_stay_text(page: Page) -> None:
     choose(page, *[(name, TEXT) for name in NAMES])
     expect(page.locator('.row[data-state="completed"]')).to_have_count(len(NAMES))
-    for opener in page.get_by_role("button", name="Read: ").all():
-        opener.click()
+    for _ in NAMES:
+        page.get_by_role("button", name="Read: ").first.click()
     expect(page.locator("pre", has_text="<script>alert(4)</script>")).to_have_count(len(NAMES))
     assert page.locator("#rows :is(script, img, svg, h1)").count() == 0
     expect(row(page, "{{7*7}}")).to_have_count(1)

@@ -119,6 +119,53 @@ def test_an_upload_can_be_cancelled_while_it_runs_and_three_run_at_a_time(page: 
     expect_state(page, "4.txt", "completed")
 
 
+def test_all_that_can_be_retried_is_retried_at_once_and_a_locked_or_broken_file_is_not(page: Page) -> None:
+    busy = {"error": {"code": "overloaded", "message": "Too many jobs wait.", "suggestion": "Try again later."}}
+    page.route(START, lambda route: route.fulfill(status=503, json=busy))
+    choose(page, ("a.txt", b"a"), ("b.txt", b"b"))
+    expect(page.locator("#overall")).to_have_text("2 failed")
+    expect(row(page, "a.txt").locator(".trouble")).to_contain_text("Too many jobs wait.")
+    page.unroute(START)
+    choose(page, ("broken.pdf", BROKEN_PDF))
+    expect(page.locator("#overall")).to_have_text("3 failed")
+    page.get_by_role("button", name="Retry 2 failed files").click()
+    expect(page.locator("#overall")).to_have_text("2 done, 1 failed")
+    expect(page.locator("#retry-all")).to_be_hidden()
+
+
+FOLDER = """() => {
+    const file = (name) => ({ isFile: true, isDirectory: false, file: (resolve) => resolve(new File(["words"], name)) });
+    const folder = (...inner) => ({
+        isFile: false, isDirectory: true,
+        createReader: () => ({ readEntries: (resolve) => resolve(inner.splice(0)) }),
+    });
+    const entry = folder(file("one.txt"), file("program.exe"), folder(file("two.txt"), file(".DS_Store")));
+    const items = [{ webkitGetAsEntry: () => entry }];
+    const event = new Event("drop", { bubbles: true, cancelable: true });
+    event.dataTransfer = { types: ["Files"], items, files: [] };
+    document.body.dispatchEvent(event);
+}"""
+
+
+def test_a_folder_is_walked_and_what_cannot_be_read_in_it_is_left_out(page: Page) -> None:
+    page.evaluate(FOLDER)
+    expect_state(page, "one.txt", "completed")
+    expect_state(page, "two.txt", "completed")
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator("#left-out")).to_have_text("2 files of types that cannot be read here were left out.")
+
+
+def test_leaving_is_asked_about_only_while_an_upload_is_on_its_way(page: Page) -> None:
+    leaving = "() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    page.route(START, lambda route: None)
+    choose(page, ("held.txt", b"words"))
+    expect_state(page, "held.txt", "sending")
+    assert page.evaluate(leaving) is False
+    press(page, "Cancel", "held.txt")
+    expect_state(page, "held.txt", "unsent")
+    assert page.evaluate(leaving) is True
+
+
 def test_the_keyboard_alone_is_enough(page: Page) -> None:
     page.locator("body").press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
