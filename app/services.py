@@ -221,7 +221,7 @@ class Stopper:
 def connect(settings: Settings, *, role: str) -> Services:
     """The neighbours that the settings name: exactly those, or an error; nothing is asked of them yet."""
     name, meter = process_name(role), Meter()
-    url = settings.redis_url or embedded.find(settings.data_dir)
+    url = settings.redis_address or embedded.find(settings.data_dir)
     if url is None:
         raise QueueUnavailable(
             "queue_unavailable", "No Redis: set REDIS_URL, or start the embedded one with ./run.", retry_after=30

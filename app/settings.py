@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -33,6 +33,11 @@ KNOWN_SECRETS = (
     "0123456789",
 )
 _NEEDED_FOR_S3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
+_SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+_HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s@,:/?\[\]]+)(?::\d{1,5})?"
+_SENTINEL_FORM = re.compile(
+    rf"rediss?\+sentinel://(?:[^\s@/]*@)?{_HOST}(?:,{_HOST})*/[^\s/?]+(?:/\d{{1,5}})?/?(?:\?\S*)?", re.ASCII
+)
 _BUCKET_FORM = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 BATCH_MARGIN_SECONDS = 15.0
 """What a batch keeps free beside JOB_TIMEOUT before its lock may run out."""
@@ -85,6 +90,7 @@ class Settings(BaseSettings):
     data_dir: Path = ROOT / "data"
 
     redis_url: str | None = Field(None, repr=False)
+    redis_ca_file: Path | None = None
     s3_endpoint: str | None = None
     s3_bucket: str | None = None
     s3_access_key: SecretStr | None = None
@@ -125,8 +131,13 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("should begin with redis://, rediss:// or unix://")
+        if url is None:
+            return None
+        scheme = url.partition("://")[0]
+        if scheme not in ("redis", "rediss", "unix", *_SENTINEL_SCHEMES):
+            raise ValueError("should begin with redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://")
+        if scheme in _SENTINEL_SCHEMES and not _SENTINEL_FORM.fullmatch(url):
+            raise ValueError("should name Sentinels and their service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/0")
         return url
 
     @field_validator("s3_endpoint")
@@ -148,7 +159,7 @@ class Settings(BaseSettings):
             raise ValueError("should be 3 to 63 lower-case letters, digits, dots and hyphens, as S3 wants it")
         return name
 
-    @field_validator("s3_ca_file")
+    @field_validator("s3_ca_file", "redis_ca_file")
     @classmethod
     def _certificates(cls, path: Path | None) -> Path | None:
         return _readable_certificates(path)
@@ -181,6 +192,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _what_belongs_together(self) -> Self:
         problems = self._missing_of_s3()
+        if self.redis_ca_file and not (self.redis_url or "").startswith("rediss"):
+            problems.append("REDIS_CA_FILE: is for TLS; REDIS_URL has to begin with rediss:// or rediss+sentinel://")
         if self.last_start_seconds <= 0:
             problems.append("BATCH_TIMEOUT: leaves no time for a job; it has to exceed JOB_TIMEOUT by more than 15 s")
         if self.lock_ttl < self.batch_timeout:
@@ -188,6 +201,13 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def redis_address(self) -> str | None:
+        """`redis_url` with what is trusted in it, as every client takes it."""
+        if self.redis_url is None or self.redis_ca_file is None:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_ca_certs={quote(str(self.redis_ca_file))}"
 
     def _missing_of_s3(self) -> list[str]:
         """All or none: a store that is only half described must not silently be a folder."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import ValidationError
 
 from app.settings import ROOT, Settings, WrongSettings, child_environment, load_settings, read_settings, shown
@@ -192,3 +193,31 @@ def test_a_child_sees_what_was_found_and_made(tmp_path: Path) -> None:
 def test_the_example_names_every_setting() -> None:
     named = re.findall(r"^#([A-Z_0-9]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://one/main",
+        "redis+sentinel://:word@one:26379,two:26379/main/0",
+        "rediss+sentinel://[::1]:1/main?sentinel_password=x",
+    ],
+)
+def test_redis_by_sentinel_is_taken(url: str) -> None:
+    assert read(redis_url=url).redis_address == url
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://", "redis+sentinel://one", "redis+sentinel://one,/main", "redis+sentinel://one:x/main"]
+)
+def test_a_sentinel_url_without_its_parts_is_refused(url: str) -> None:
+    assert wrong(redis_url=url)[0].startswith("REDIS_URL: should name Sentinels")
+
+
+def test_the_authorities_for_redis_go_with_its_url(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "our ca.pem")
+    given = {"redis_ca_file": tmp_path / "our ca.pem"}
+    address = read(redis_url="rediss://:word@host/0?x=1", **given).redis_address
+    assert address == f"rediss://:word@host/0?x=1&ssl_ca_certs={tmp_path}/our%20ca.pem"
+    for url in (None, "redis://host/0"):
+        assert wrong(redis_url=url, **given)[0].startswith("REDIS_CA_FILE: is for TLS")

@@ -9,13 +9,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from app.adapters.meter import Meter
+from app.adapters.redis_url import client_of
 from app.adapters.timed_redis import TimedRedis
 from app.errors import QueueUnavailable
 
@@ -35,17 +36,15 @@ def quick_client(url: str, name: str, *, single: bool = False, meter: Meter | No
     `single`: one connection behind a lock instead of a pool, which polls its connection before each command. For a
     process whose two threads seldom speak at once that is a tenth of a short job's time. `meter` times the round trips.
     """
-    client = cast(
-        "TimedRedis",
-        TimedRedis.from_url(
-            url,
-            client_name=name,
-            single_connection_client=single,
-            socket_timeout=2,
-            socket_connect_timeout=1,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.1), 1),
-            health_check_interval=0,
-        ),
+    client = client_of(
+        TimedRedis,
+        url,
+        single=single,
+        client_name=name,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.1), 1),
+        health_check_interval=0,
     )
     client.meter = meter
     return client
@@ -53,17 +52,17 @@ def quick_client(url: str, name: str, *, single: bool = False, meter: Meter | No
 
 def once_client(url: str, name: str) -> redis.Redis:
     """For the sweep: no command is ever sent twice behind its back."""
-    return redis.Redis.from_url(
-        url, client_name=name, socket_timeout=2, socket_connect_timeout=1, retry=Retry(ExponentialBackoff(), 0)
-    )
+    retry = Retry(ExponentialBackoff(), 0)
+    return client_of(redis.Redis, url, client_name=name, socket_timeout=2, socket_connect_timeout=1, retry=retry)
 
 
 def patient_client(url: str, name: str) -> redis.Redis:
     """For RQ's own loop: survives a restart of Redis in the middle of a job (some 80 s of trying)."""
-    return redis.Redis.from_url(
+    return client_of(
+        redis.Redis,
         url,
+        single=True,
         client_name=name,
-        single_connection_client=True,
         socket_connect_timeout=2,
         retry=Retry(ExponentialBackoff(cap=2, base=0.05), 40),
     )

@@ -56,8 +56,8 @@ def login_link(settings: Settings, url: str) -> str:
     from app.adapters.redis_client import process_name, quick_client
     from app.adapters.sessions import Sessions
 
-    assert settings.redis_url is not None  # noqa: S101 - for the type checker
-    with quick_client(settings.redis_url, process_name("run")) as client:
+    assert settings.redis_address is not None  # noqa: S101 - for the type checker
+    with quick_client(settings.redis_address, process_name("run")) as client:
         return f"{url}/admin/login#code={Sessions(client).new_code()}"
 
 
