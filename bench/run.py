@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, pdfs, pickup, put, rescue, tiny, watch
+from bench import accept, pdfs, pickup, put, rescue, sizing, tiny, watch
 from bench.installation import GaveUp
 from bench.options import Options
 from bench.processes import yardstick
@@ -25,6 +25,7 @@ FIGURES: dict[str, Callable[[Options, Say], list[Figure]]] = {
     "rescue": rescue.measure,
     "put": put.measure,
     "watch": watch.measure,
+    "sizing": sizing.measure,
 }
 
 

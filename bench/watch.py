@@ -61,7 +61,7 @@ class Stage:
 
     def __init__(self, at: Installation) -> None:
         self.at = at
-        self.jobs = [_claimed(at) for _ in range(STREAMS)]
+        self.jobs = [claimed(at) for _ in range(STREAMS)]
         waiting = (at.submit(b"waits for ever\n", "text/plain", priority=Priority.LOW) for _ in range(STREAMS))
         self.waiting = list(waiting)
 
@@ -85,7 +85,7 @@ def measure(options: Options, say: Say) -> list[Figure]:
         return _one_each(stage, say) + _all_on_one(stage, say) + _cost_to_others(stage, say)
 
 
-def _claimed(at: Installation) -> Job:
+def claimed(at: Installation) -> Job:
     """A job that this process holds for an hour, so that its record is ours to change."""
     at.submit(b"is being worked on\n", "text/plain", priority=Priority.URGENT)
     job = at.services.jobs.claim_next(Priority.URGENT, holder=at.services.name, token=secrets.token_hex(8))
