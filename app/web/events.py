@@ -20,14 +20,14 @@ from flask_sse import Message, ServerSentEventsBlueprint
 from app.adapters.event_log import BATCH, EventLog
 from app.domain.ids import is_job_id
 from app.domain.job import Job, JobStatus
-from app.errors import QueueUnavailable, RequestRefused, StorageFailed, StorageUnavailable, ValidationFailed
+from app.errors import QueueUnavailable, RequestRefused, StorageFailed, StorageUnavailable
 from app.ingestion.waiting import waiting_of
 from app.services import Services
 from app.web.context import event_log, must_be_gone, services, stopping
 from app.web.documents import Waits, status_document, waiting_document
 from app.web.streams import BEGINNING, NO_ANSWER, OUTAGE_PAUSE, frame, streamed
+from app.web.validation import job_ids_of
 
-MOST_JOBS = 100
 #: Seconds between signs of life (that is also how a client that went away is noticed); each look is a fresh one.
 HEARTBEAT = 8.0
 #: Seconds between looks at the queue.
@@ -49,7 +49,7 @@ class JobEvents(ServerSentEventsBlueprint):
         raise NotImplementedError("events are read from the logs of jobs, not from a channel")
 
     def stream(self, job_id: str | None = None) -> Response:
-        job_ids = _asked_for() if job_id is None else [job_id]
+        job_ids = job_ids_of(request.args) if job_id is None else [job_id]
         view = ClientView(services(), event_log(), job_ids)
         view.open(request.headers.get("Last-Event-ID", ""), of_one=job_id is not None)
         if view.is_over:
@@ -60,17 +60,6 @@ class JobEvents(ServerSentEventsBlueprint):
 blueprint = JobEvents("events", __name__, url_prefix="/api/ingest/events")
 blueprint.add_url_rule("", "several", blueprint.stream)
 blueprint.add_url_rule("/<job_id>", "one", blueprint.stream)
-
-
-def _asked_for() -> list[str]:
-    """The ids of ?jobs=, each once; anything else in the query (flask-sse's channel too) has no meaning here."""
-    given = ",".join(request.args.getlist("jobs"))
-    job_ids = list(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
-    if not 1 <= len(job_ids) <= MOST_JOBS:
-        raise ValidationFailed(
-            "invalid_field", f"The parameter jobs takes 1 to {MOST_JOBS} job ids, separated by commas.", field="jobs"
-        )
-    return job_ids
 
 
 class _Followed:

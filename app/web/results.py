@@ -15,6 +15,7 @@ from flask import Blueprint, Response, request
 from app.adapters.result_file import ResultReader
 from app.domain.job import Job, JobStatus
 from app.errors import IngestError, RequestRefused, ValidationFailed
+from app.services import Services
 from app.web.context import find_job, retry_after, services
 from app.web.documents import result_summary
 from app.web.problems import problem
@@ -35,14 +36,14 @@ blueprint = Blueprint("results", __name__)
 def result(job_id: str) -> Response:
     """Refuses nonsense in the query before it looks for the job's result."""
     job = find_job(job_id)
-    form, page, download = _format(), _page_number(), _download()
+    form, page, download = asked_format(), _page_number(), _download()
     if job.status is JobStatus.FAILED:
         return job_problem(job, status=409)
     if job.status is not JobStatus.COMPLETED:
         raise RequestRefused("not_completed", retry_after=retry_after(job))
-    reader = open_result(job)
+    reader = open_result(services(), job)
     try:
-        body = _body(reader, job, form, page)
+        body = body_of(reader, job, form, page)
         response = streamed(body, reader, content_type=FORMATS[form][0])
     except BaseException:
         reader.close()
@@ -54,9 +55,9 @@ def result(job_id: str) -> Response:
     return response
 
 
-def open_result(job: Job) -> ResultReader:
+def open_result(at: Services, job: Job) -> ResultReader:
     """Raises StorageFailed, StorageUnavailable."""
-    file = services().blobs.open_result(job.id, job.result_token or "")
+    file = at.blobs.open_result(job.id, job.result_token or "")
     try:
         return ResultReader(file)
     except BaseException:
@@ -91,7 +92,7 @@ def job_problem(job: Job, *, status: int) -> Response:
 
 def text_document(job: Job) -> Response:
     """What the synchronous endpoint answers: the summary, and the text as one string."""
-    reader = open_result(job)
+    reader = open_result(services(), job)
     head = {"success": True, "jobId": job.id, "status": job.status.value, "result": result_summary(job)}
     return streamed(_with_text(head, reader), reader, content_type="application/json")
 
@@ -107,9 +108,9 @@ def _with_text(head: dict[str, Any], reader: ResultReader) -> Iterator[bytes]:
 # ---- what is asked for ---------------------------------------------------------------------------------------
 
 
-def _format() -> str:
-    """`format` counts; else what `Accept` likes best of what there is, and JSON where it names none of it."""
-    asked = request.args.get("format")
+def asked_format(*, default: str | None = None) -> str:
+    """`format` counts; else the default, or what `Accept` likes best of what there is, JSON where it names none of it."""
+    asked = request.args.get("format", default)
     if asked is None:
         return _FORMAT_OF[request.accept_mimetypes.best_match(_FORMAT_OF) or "application/json"]
     if asked not in FORMATS:
@@ -136,7 +137,7 @@ def _download() -> bool:
 # ---- the three forms -----------------------------------------------------------------------------------------
 
 
-def _body(reader: ResultReader, job: Job, form: str, page: int | None) -> Iterator[bytes]:
+def body_of(reader: ResultReader, job: Job, form: str, page: int | None = None) -> Iterator[bytes]:
     text = None
     if page is not None:
         text = reader.page(page)

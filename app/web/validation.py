@@ -14,6 +14,8 @@ from app.errors import ValidationFailed
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 
+#: How many jobs may be named in one query.
+MOST_JOBS = 100
 #: What may be said beyond "this is not allowed": sentences that hold the rule and nothing of the input.
 _TELLING = frozenset(
     {"greater_than_equal", "less_than_equal", "literal_error", "enum", "int_type", "bool_type", "string_type"}
@@ -39,6 +41,17 @@ def query(model: type[Model], args: MultiDict[str, str]) -> Model:
             raise ValidationFailed("invalid_field", f"{name} is given more than once.", field=name)
     given: Mapping[str, Any] = {name: value for name, value in args.items() if value and name in _names(model)}
     return read(TypeAdapter(model), given)
+
+
+def job_ids_of(args: MultiDict[str, str]) -> list[str]:
+    """The ids of ?jobs=, each once, whatever their form; raises ValidationFailed for none or too many."""
+    given = ",".join(args.getlist("jobs"))
+    job_ids = list(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
+    if not 1 <= len(job_ids) <= MOST_JOBS:
+        raise ValidationFailed(
+            "invalid_field", f"The parameter jobs takes 1 to {MOST_JOBS} job ids, separated by commas.", field="jobs"
+        )
+    return job_ids
 
 
 def _names(model: type[BaseModel]) -> set[str]:

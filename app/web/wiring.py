@@ -14,6 +14,7 @@ from app.web import (
     admin_jobs,
     admin_numbers,
     admin_pages,
+    archives,
     audit,
     auth,
     commands,
@@ -56,7 +57,7 @@ def wire(app: Flask, services: Services) -> None:
         dashboard,
     ):
         part.register(app)
-    for part in (ingest, events, results, pages, admin_pages):
+    for part in (ingest, events, results, archives, pages, admin_pages):
         app.register_blueprint(part.blueprint)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import CATALOGUE
 from app.web.openapi.parts import A_JOB
-from app.web.openapi.shapes import EVENTS, Example
+from app.web.openapi.shapes import EVENTS, ZIP, Example
 
 ANOTHER = "job_rks3jjb2x83qrunavh8huf5p"
 A_SHA256 = "f17a09195e3f9e1bb1e1b7d9c8a2c9e56a1a6c0f0d8c2b7e4d3f5a6b7c8d9e0f"
@@ -132,6 +132,9 @@ JOB_EXAMPLES = {
     "GET /api/ingest/events/{jobId}": Example("curl -N $U/api/ingest/events/$ID", STREAM, content_type=EVENTS),
     "GET /api/ingest/events": Example(
         f'curl -N "$U/api/ingest/events?jobs=$ID,{ANOTHER}"', STREAM_OF_SEVERAL, content_type=EVENTS
+    ),
+    "GET /api/ingest/results": Example(
+        f'curl -OJ "$U/api/ingest/results?jobs=$ID,{ANOTHER}&format=markdown"', "", content_type=ZIP
     ),
     "GET /api/ingest/result/{jobId}": Example('curl "$U/api/ingest/result/$ID?page=2"', RESULT),
     "POST /api/ingest/cancel/{jobId}": Example("curl -X POST $U/api/ingest/cancel/$ID", CANCELLED),

@@ -6,6 +6,7 @@ from app.web import schemas
 from app.web.openapi.parts import (
     ACCEPTED,
     FILENAME,
+    FORMAT,
     GONE,
     JOB_ID,
     JOBS,
@@ -25,7 +26,7 @@ from app.web.openapi.parts import (
     USER_ID,
     WAIT,
 )
-from app.web.openapi.shapes import BYTES, JSON, MARKDOWN, TEXT, Answer, Body, Route
+from app.web.openapi.shapes import BYTES, JSON, MARKDOWN, TEXT, ZIP, Answer, Body, Route
 
 JOB_ROUTES = (
     Route(
@@ -103,6 +104,15 @@ JOB_ROUTES = (
             *("not_completed", "cancelled", "invalid_field", "queue_unavailable", "storage_unavailable"),
             *READ_ERRORS,
         ),
+    ),
+    Route(
+        "GET",
+        "/api/ingest/results",
+        "The texts of several jobs in one archive",
+        {200: Answer("The archive.", None, (ZIP,), ("Content-Disposition",))},
+        "watch",
+        parameters=(JOBS, FORMAT),
+        errors=("invalid_field", "queue_unavailable", "storage_unavailable"),
     ),
     Route(
         "POST",

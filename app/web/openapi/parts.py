@@ -29,7 +29,9 @@ HEADERS = {
     "ETag": _header(
         "Changes with each change of the job and each move in the queue.", 'W/"3/2026-11-24T16:31:23.866Z"'
     ),
-    "Content-Disposition": _header("With `download=1`: the file's name.", 'attachment; filename="script.txt"'),
+    "Content-Disposition": _header(
+        "The name to keep it under; of a result with `download=1`.", 'attachment; filename="script.txt"'
+    ),
     "WWW-Authenticate": _header("How to say who one is (RFC 9110).", 'Bearer realm="ingest"'),
     "Set-Cookie": _header("The session of the admin login.", "ingest_admin=...; HttpOnly; Path=/; SameSite=Strict"),
 }
@@ -59,6 +61,7 @@ WAIT = _query(
     20,
 )
 JOBS = _query("jobs", "Up to 100 job ids, separated by commas.", _text(), f"{A_JOB},job_rks3jjb2x83qrunavh8huf5p")
+FORMAT = _query("format", "`text` if left out.", _text(enum=["json", "text", "markdown"]), "markdown")
 RESULT_QUERY = (
     _query("format", "Instead of `Accept`.", _text(enum=["json", "text", "markdown"]), "text"),
     _query("page", "One page only, counted from 1.", {"type": "integer", "minimum": 1}, 7),

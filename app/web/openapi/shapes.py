@@ -15,6 +15,7 @@ HTML = "text/html"
 BYTES = "application/octet-stream"
 EVENTS = "text/event-stream"
 TEXT = "text/plain"
+ZIP = "application/zip"
 MARKDOWN = "text/markdown"
 
 Model = type[BaseModel]
