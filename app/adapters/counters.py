@@ -12,6 +12,7 @@ from typing import Any
 import redis
 
 from app.adapters.buckets import JOB_BOUNDS, observed
+from app.adapters.history import outcome_of, run_that_ended
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import Job, JobStatus
 
@@ -36,20 +37,12 @@ def step_counts(old: Job, new: Job) -> dict[str, int]:
     return counts
 
 
-def outcome_of(job: Job) -> str:
-    """How a job ended: `completed`, `failed` or `cancelled`."""
-    return "cancelled" if job.is_cancelled else job.status.value
-
-
 def _times(old: Job, new: Job) -> dict[str, int]:
-    """How long the last attempt ran, and how long the job had waited before its first one: before a later one it was
-    held, or lay failed for days."""
-    if old.claim is None:
+    run = run_that_ended(old, new)
+    if run is None:
         return {}
-    times = observed("run", max(0, new.updated_at - old.claim.since) / 1000, JOB_BOUNDS)
-    if not old.history:
-        times |= observed("wait", max(0, old.claim.since - old.created_at) / 1000, JOB_BOUNDS)
-    return times
+    times = observed("run", max(0, run.ran) / 1000, JOB_BOUNDS)
+    return times if run.waited is None else times | observed("wait", max(0, run.waited) / 1000, JOB_BOUNDS)
 
 
 class Counters:

@@ -17,7 +17,6 @@ from typing import Any
 
 import redis
 
-from app.adapters.counters import outcome_of
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import Job
 
@@ -69,6 +68,11 @@ class Period:
 
 
 # ---- what a transition counts ----------------------------------------------------------------------------------
+
+
+def outcome_of(job: Job) -> str:
+    """How a job ended: `completed`, `failed` or `cancelled`."""
+    return "cancelled" if job.is_cancelled else job.status.value
 
 
 def run_that_ended(old: Job, new: Job) -> Run | None:

@@ -63,7 +63,7 @@ def _uses(settings: Settings, url: str | None) -> Iterator[Use]:
 
 def _redis(settings: Settings, url: str | None) -> Use:
     if settings.redis_url:
-        return Use("redis", settings.redis_url.rpartition("@")[2], "REDIS_URL is set")
+        return Use("redis", settings.redis_url.partition("?")[0].rpartition("@")[2], "REDIS_URL is set")
     if url:
         return Use("redis", "the embedded server that runs on DATA_DIR", "REDIS_URL is not set, and this one runs")
     found = embedded.first_choice()
@@ -76,7 +76,7 @@ def _redis(settings: Settings, url: str | None) -> Use:
 
 
 def _redis_and_files(settings: Settings, url: str | None) -> Iterator[Finding]:
-    blobs = open_store(settings, hurried=False)
+    blobs = open_store(settings, hurried=True)  # a person waits
     yield from of_storage(blobs, settings)
     if url is None:
         yield from _of_no_redis()

@@ -124,7 +124,7 @@ def _way_there(url: str) -> Iterator[Finding]:
             why="whoever reaches it can take and change every job",
             do="set one (requirepass or an ACL) and give it in REDIS_URL",
         )
-    if address.scheme == "redis":
+    if address.scheme in ("redis", "redis+sentinel"):
         yield advice(
             TOPIC,
             "the way to it is not encrypted",

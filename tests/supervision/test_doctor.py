@@ -240,8 +240,15 @@ def test_with_nothing_started_it_says_what_would_be_used_and_makes_nothing(envir
     assert {finding["level"] for finding in document["findings"]} <= {"fine", "advice"}
 
 
-def test_a_redis_that_does_not_answer_is_wrong_and_its_password_is_not_told(environment):
-    environment.setenv("REDIS_URL", f"redis://:hushhush@127.0.0.1:{free_port()}/0")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hushhush@127.0.0.1:{}/0",
+        "redis+sentinel://:hushhush@127.0.0.1:{}/ingest/0?sentinel_password=hushhush",
+    ],
+)
+def test_a_redis_that_does_not_answer_is_wrong_and_its_password_is_not_told(environment, url):
+    environment.setenv("REDIS_URL", url.format(free_port()))
     done = CliRunner().invoke(cli, ["doctor"])
     assert done.exit_code == 1
     assert "wrong   redis     it does not answer" in done.output

@@ -194,4 +194,4 @@ def test_names_and_units_are_as_prometheus_expects(client):
 
 def test_the_series_are_bounded(client, services, clock):
     shown_families(client, services, clock)
-    assert sum(len(family.samples) for family in scrape(client)) < 450
+    assert sum(len(family.samples) for family in scrape(client)) < 500
