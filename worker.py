@@ -23,7 +23,8 @@ def main(names: list[str]) -> int:
         logs.tell_drops(services.count_dropped_lines)
         host = WorkerHost(services, priorities)
         with translated():
-            worker = IngestWorker(host, patient_client(services.url or "", services.name), priorities)
+            client = patient_client(services.url or "", services.name, stopped=lambda: services.stopper.is_set)
+            worker = IngestWorker(host, client, priorities)
     except ValueError:
         sys.stderr.write(f"A priority is one of {', '.join(p.value for p in PRIORITIES)}.\n")
         return 2

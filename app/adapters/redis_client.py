@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,28 @@ def once_client(url: str, name: str) -> redis.Redis:
     return client_of(redis.Redis, url, client_name=name, socket_timeout=2, socket_connect_timeout=1, retry=retry)
 
 
-def patient_client(url: str, name: str) -> redis.Redis:
-    """For RQ's own loop: survives a restart of Redis in the middle of a job (some 80 s of trying)."""
+class _UntilStopped(ExponentialBackoff):
+    """Longer each time, and over when the process is told to stop: it must not outlive that by a minute."""
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        super().__init__(cap=2, base=0.05)
+        self._stopped = stopped
+
+    def compute(self, failures: int) -> float:
+        if self._stopped():
+            raise redis.ConnectionError
+        return super().compute(failures)
+
+
+def patient_client(url: str, name: str, *, stopped: Callable[[], bool] = lambda: False) -> redis.Redis:
+    """For RQ's own loop: survives a restart of Redis in the middle of a job (some 80 s of trying, less once stopped)."""
     return client_of(
         redis.Redis,
         url,
         single=True,
         client_name=name,
         socket_connect_timeout=2,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.05), 40),
+        retry=Retry(_UntilStopped(stopped), 40),
     )
 
 

@@ -112,3 +112,11 @@ def test_row_31_who_watches_is_sent_away_and_comes_back_without_a_gap(at: Deploy
     with at.client.stream(job_id, last_id=last_id) as stream:
         assert stream.status == 204
     check(at, texts_with(at, job_id))
+
+
+def test_row_31_a_worker_that_is_told_to_stop_while_redis_is_away_does_not_wait_for_it(at: Deployment) -> None:
+    """Guards the shutdown of a whole machine: the worker's patience of some 80 s with Redis would hold that up."""
+    worker = at.worker()
+    at.kill_server()
+    worker.send(signal.SIGTERM)
+    assert worker.wait(40) == 0
