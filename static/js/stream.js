@@ -162,10 +162,12 @@ export class News {
     this.drop(jobId);
   }
 
-  // Jobs that no stream holds go to the channel that has the fewest; jobs that come in a burst share one opening.
+  // Jobs that no stream holds go to the channel that has the fewest. An idle one opens at once; where that means to open
+  // a busy one anew, jobs that come in a burst share the opening.
   #arrange() {
     if (this.#arranging !== null || Date.now() < this.#restUntil) return;
-    const since = performance.now() - this.#openedAt;
+    const anyIdle = this.#channels.some(({ jobs }) => !jobs.size);
+    const since = anyIdle ? GATHER : performance.now() - this.#openedAt;
     this.#arranging = setTimeout(() => {
       this.#arranging = null;
       const missing = [...this.#jobs.keys()].filter((id) => !this.#channelOf(id));

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Service, watched_context
-from tests.browser.documents import pdf
+from tests.browser.documents import BROKEN_PDF, pdf
 from tests.browser.upload_page import choose, expect_state, press, row
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]
@@ -87,6 +88,20 @@ def test_the_text_is_copied_whole_and_saved_in_three_forms(
             reader.get_by_role("link", name=f"Download {label}").click()
         assert download.value.suggested_filename.endswith(ending)
         assert "This is page 12" in Path(download.value.path()).read_text()
+
+
+def test_all_results_are_taken_away_as_one_zip(page: Page) -> None:
+    choose(page, ("a.txt", b"first words"))
+    expect_state(page, "a.txt", "completed")
+    link = page.get_by_role("link", name="All texts (ZIP)")
+    expect(link).to_have_count(0)
+    choose(page, ("b.txt", b"second words"), ("broken.pdf", BROKEN_PDF))
+    expect(page.locator("#overall")).to_have_text("2 done, 1 failed")
+    with page.expect_download() as download:
+        link.click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        texts = {packed.read(name).decode().strip() for name in packed.namelist()}
+    assert texts == {"first words", "second words"}
 
 
 def test_what_was_read_before_is_known_by_its_content(browser: Browser, service: Service) -> None:
