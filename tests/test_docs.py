@@ -150,6 +150,28 @@ def test_the_first_screen_shows_the_page_and_how_to_start():
     assert len([line for line in screen if line.startswith("curl ")]) == 2
 
 
+def test_every_name_of_the_design_document_has_its_counterpart():
+    _, _, section = README.partition("### From the names of the design document\n")
+    told = section.partition("\n## ")[0]
+    there = (
+        *("Blob", "KV", "Cron", "`vercel.json`", "`BLOB_READ_WRITE_TOKEN`", "`KV_URL`", "`KV_REST_API_URL`"),
+        *("`KV_REST_API_TOKEN`", "`KV_REST_API_READ_ONLY_TOKEN`", "`CRON_SECRET`"),
+    )
+    rows = [line.split("|")[1] for line in told.splitlines() if line.startswith("|")]
+    names = {name.strip() for row in rows for name in row.split(",")}
+    assert set(there) <= names
+    here = set(re.findall(r"`([A-Z0-9_]+)`", " ".join(line.split("|")[2] for line in told.splitlines() if "|" in line)))
+    assert here <= {name.upper() for name in Settings.model_fields}
+
+
+def test_links_to_a_chapter_of_the_operations_find_it():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    chapters = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in re.findall(r"^#+ (.+)$", page, re.M)}
+    asked = set(re.findall(r"operations\.md#([\w-]+)\)", README)) | set(re.findall(r"\]\(#([\w-]+)\)", page))
+    assert asked
+    assert asked <= chapters
+
+
 def test_every_decision_is_listed_and_says_what_it_costs():
     assert len(DECISIONS) >= 5
     for path in DECISIONS:
