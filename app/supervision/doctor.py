@@ -24,7 +24,7 @@ from app.supervision.findings import Finding, Report, Use, advice, fine, wrong
 
 
 def examine(settings: Settings) -> Report:
-    url = settings.redis_url or embedded.find(settings.data_dir)
+    url = settings.redis_address or embedded.find(settings.data_dir)
     parser, of_child = of_parser()
     findings = [
         *_redis_and_files(settings, url),
