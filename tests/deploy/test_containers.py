@@ -16,7 +16,7 @@ from app.settings import ROOT, Settings
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-SETTINGS = {name.upper() for name in Settings.model_fields} | {"S3_REGION"}
+SETTINGS = {name.upper() for name in Settings.model_fields}
 Service = dict[str, Any]
 
 #: It gives a volume to its user once, and ends: nothing of it can be asked whether it is well.
