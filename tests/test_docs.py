@@ -184,3 +184,14 @@ def test_the_changelog_begins_with_this_version():
     newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == VERSION
+
+
+def test_every_event_of_the_logs_is_told_and_no_other():
+    """docs/operations.md, chapter Logs, against the calls in the code and the lines that are made without one."""
+    code = "\n".join(path.read_text() for path in [*(ROOT / "app").rglob("*.py"), *ROOT.glob("*.py")])
+    logged = set(re.findall(r'\blog\.(?:debug|info|warning|error|exception)\(\s*"(\w+)"', code))
+    logged |= set(re.findall(r'"event": "(\w+)"', (ROOT / "app" / "logs.py").read_text()))
+    _, _, chapter = (ROOT / "docs" / "operations.md").read_text().partition("\n## Logs\n")
+    told = set(re.findall(r"^\| `(\w+)` \| [a-z, ]+ \|", chapter.partition("\n## ")[0], re.MULTILINE))
+    assert len(logged) > 15
+    assert told == logged

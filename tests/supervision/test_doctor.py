@@ -279,3 +279,25 @@ def test_a_dotenv_that_others_can_read_is_advice(tmp_path):
     assert list(machine._env_file(path)) == []
     path.chmod(0o644)
     assert whats(machine._env_file(path), Level.ADVICE) == [f"{path} can be read by others"]
+
+
+def test_a_bucket_is_tried_by_an_object_that_is_removed_again(environment, moto):
+    for name, value in moto.environment("ingest-of-the-doctor").items():
+        environment.setenv(name, value)
+    done = CliRunner().invoke(cli, ["doctor", "--json"])
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["ok"]) == (0, True)
+    uses = {use["name"]: use["what"] for use in document["uses"]}
+    assert uses["files"] == f"the bucket ingest-of-the-doctor at {moto.endpoint}"
+    assert "a probe was written, read back and removed" in {finding["what"] for finding in document["findings"]}
+
+
+def test_a_bucket_that_does_not_answer_is_wrong_and_its_keys_are_not_told(environment):
+    given = {"BUCKET": "ingest-nowhere", "ACCESS_KEY": "hushkey0815", "SECRET_KEY": "hushhush0815"}
+    for name, value in given.items():
+        environment.setenv(f"S3_{name}", value)
+    environment.setenv("S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    done = CliRunner().invoke(cli, ["doctor"])
+    assert done.exit_code == 1
+    assert "wrong   storage   The file storage does not answer." in done.output
+    assert "hush" not in done.output
