@@ -182,11 +182,11 @@ def test_a_taken_port_is_told_in_one_sentence(start: Callable[..., Run], port: i
 
 
 def test_a_wrong_setting_is_told_and_nothing_starts(start: Callable[..., Run], data_dir: Path) -> None:
-    run = start(CRON_SECRET="changeme", S3_ENDPOINT="https://example.org")
+    run = start(CRON_SECRET="changeme", WORKERS="many")
     assert run.process.wait(30) == 2
     assert sorted(line.split(":")[0] for line in run.errors().splitlines()) == [
         "setting CRON_SECRET",
-        "setting S3_ENDPOINT",
+        "setting WORKERS",
     ]
     assert not data_dir.exists()
 
