@@ -26,6 +26,7 @@ PAGES = [
         "docs/api.md",
         "docs/operations.md",
         "docs/metrics.md",
+        "docs/pages.md",
         "clients/python/README.md",
     )
 ] + DECISIONS

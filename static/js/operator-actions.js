@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { make, set } from "./dom.js";
-import { find, troubleWords } from "./operator-parts.js";
+import { restFocus, troubleWords } from "./operator-parts.js";
 import { ACTS, figure, filterWords, outcomeWords } from "./operator-words.js";
 import { plural } from "./words.js";
 
@@ -93,10 +93,12 @@ export function actions(dialog, after) {
     if (dialog.open) dialog.close();
   }
 
-  dialog.addEventListener("close", () => {
+  dialog.addEventListener("cancel", () => {
     turn += 1;
-    // The row that had the button may be gone with its job.
-    if (!opener?.isConnected || !opener.checkVisibility()) find("jobs-title")?.focus();
+  });
+  // Told a moment later: by then it may be open again. And the row that had the button may be gone with its job.
+  dialog.addEventListener("close", () => {
+    if (!dialog.open && (!opener?.isConnected || !opener.checkVisibility())) restFocus();
   });
   back.onclick = close;
 

@@ -87,7 +87,7 @@ function draw(document) {
   set(find("happened"), "textContent", [words, aside].filter(Boolean).join(" · "));
   const trouble = job.error && state !== "cancelled" ? job.error.suggestion ?? "" : "";
   set(find("suggestion"), "textContent", trouble);
-  for (const warning of [find("warnings")]) keyed(warning, job.result?.warnings ?? [], ({ code }) => code, () => make("li"), (entry, { message }) => set(entry, "textContent", message));
+  keyed(find("warnings"), job.result?.warnings ?? [], ({ code }) => code, () => make("li"), (entry, { message }) => set(entry, "textContent", message));
   const trace = job.error?.stackTrace ?? job.stackTrace ?? "";
   set(find("trace-part"), "hidden", !trace);
   set(find("trace"), "textContent", trace);

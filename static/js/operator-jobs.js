@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { attribute, button, make, set } from "./dom.js";
-import { find, jobLink, keyed, rowOf } from "./operator-parts.js";
+import { jobLink, keyed, restFocus, rowOf } from "./operator-parts.js";
 import { filterWords, moment } from "./operator-words.js";
 import { bytes, plural, resultWords, stepWords, waitingWords } from "./words.js";
 
@@ -106,7 +106,10 @@ export function jobsTable({ form, table, more, bulk, ask, alarm, now, onFilter }
       (job) => (job ? rowFor(job, ask) : make("tr", {}, make("td", { colSpan: 6, className: "none", textContent: "No jobs here." }))),
       (row, job) => job && fill(row, job, now()));
     // The button that was pressed may be gone with its job, or have nothing to offer any more.
-    if (focused && !(focused.isConnected && focused.checkVisibility())) (row.isConnected ? row.querySelector("a") : find("jobs-title")).focus();
+    if (focused && !(focused.isConnected && focused.checkVisibility())) {
+      if (row.isConnected) row.querySelector("a").focus();
+      else restFocus();
+    }
     set(more, "hidden", !hasMore || limit >= MOST);
     sayTarget();
   }

@@ -11,18 +11,20 @@ export const find = (id) => document.getElementById(id);
  */
 export function keyed(place, things, keyOf, create, update) {
   const had = new Map([...place.children].map((element) => [element.dataset.key, element]));
+  const keys = things.map((thing) => String(keyOf(thing)));
+  // First out with what is gone: an element that has to move for it would lose the focus.
+  const stay = new Set(keys);
+  for (const [key, element] of had) if (!stay.has(key)) element.remove();
   let last = null;
-  for (const thing of things) {
-    const key = String(keyOf(thing));
+  for (const [index, thing] of things.entries()) {
+    const key = keys[index];
     const element = had.get(key) ?? create(thing);
-    had.delete(key);
     element.dataset.key = key;
     update(element, thing);
     const wanted = last ? last.nextElementSibling : place.firstElementChild;
     if (wanted !== element) place.insertBefore(element, wanted);
     last = element;
   }
-  for (const element of had.values()) element.remove();
 }
 
 export const rowOf = (columns) => make("tr", {}, ...Array.from({ length: columns }, () => make("td")));
@@ -51,6 +53,9 @@ export function pairs(place, entries) {
 
 /** A link to the operator's page of a job; its name is isolated, whatever direction it is written in. */
 export const jobLink = (jobId, name) => make("a", { href: `/admin/jobs/${encodeURIComponent(jobId)}` }, make("bdi", { textContent: name }));
+
+/** Where the focus goes when what had it is gone. */
+export const restFocus = () => document.querySelector("[data-focus-rest]").focus();
 
 /** What a refused request says, as one line. */
 export function troubleWords(refused) {

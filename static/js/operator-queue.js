@@ -77,11 +77,12 @@ function fillWorker(row, { name, host, pid, state, priorities = [], jobId, job, 
   const [who, small] = row.cells[0].children;
   set(who, "textContent", name);
   set(small, "textContent", [`${host}, process ${pid}`, version, serves].filter(Boolean).join(" · "));
-  const isSilent = now - Date.parse(lastSeenAt) > SILENT_AFTER;
-  set(row.cells[1].firstElementChild, "textContent", isSilent ? "silent" : state);
-  attribute(row.cells[1].firstElementChild, "data-state", isSilent ? "silent" : state);
-  const [link, since] = row.cells[2].children;
   const current = job?.jobId ?? jobId;
+  // Its own word for its state may be seconds old; its claim is not.
+  const shown = now - Date.parse(lastSeenAt) > SILENT_AFTER ? "silent" : current ? "busy" : state;
+  set(row.cells[1].firstElementChild, "textContent", shown);
+  attribute(row.cells[1].firstElementChild, "data-state", shown);
+  const [link, since] = row.cells[2].children;
   set(link, "hidden", !current);
   attribute(link, "href", current ? `/admin/jobs/${current}` : null);
   set(link.firstElementChild, "textContent", job?.name ?? (current ? `…${current.slice(-6)}` : ""));

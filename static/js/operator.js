@@ -18,13 +18,15 @@ let statistics = {};
 let statisticsAt = 0;
 let jobsAt = 0;
 const slowAt = { audit: 0, history: 0 };
+const isHeld = () => find("hold").getAttribute("aria-pressed") === "true";
 const say = (words) => set(find("live"), "textContent", words);
 const complain = (refused) => alarm(find("alarm"), refused);
 
 const { ask } = actions(find("ask"), (words) => {
   say(words);
-  slowAt.audit = 0;
   news.now();
+  jobs.refresh().catch(complain); // also while updates are held
+  lookSlowly("audit");
 });
 
 const jobs = jobsTable({
@@ -71,6 +73,7 @@ function take(numbers) {
   complain(null);
   draw();
   sayFreshness();
+  if (isHeld()) return;
   // Progress within a job is no news of the list, so it is looked at now and then all the same.
   if (Date.now() - jobsAt > 2 * JOBS_EVERY) lookAtJobs();
   for (const name of Object.keys(slowAt)) if (Date.now() - slowAt[name] > SLOW_EVERY[name]) lookSlowly(name);
@@ -81,6 +84,7 @@ let waitsToLook = null;
 function lookAtJobs() {
   waitsToLook ??= setTimeout(async () => {
     waitsToLook = null;
+    if (isHeld()) return;
     jobsAt = Date.now();
     await jobs.refresh().catch(complain);
     jobsAt = Date.now();
@@ -121,7 +125,7 @@ async function refresh() {
   try {
     take(await getJson("/api/admin/queue"));
     jobsAt = Date.now();
-    await jobs.refresh();
+    if (!isHeld()) await jobs.refresh();
   } catch (refused) {
     complain(refused);
   }
@@ -129,11 +133,9 @@ async function refresh() {
 
 const news = liveNews("/api/admin/events", { statistics: take, jobs: lookAtJobs }, refresh);
 
-const hold = find("hold");
-hold.onclick = () => {
-  const isHeld = hold.getAttribute("aria-pressed") !== "true";
-  attribute(hold, "aria-pressed", isHeld);
-  news.hold(isHeld);
+find("hold").onclick = () => {
+  attribute(find("hold"), "aria-pressed", !isHeld());
+  news.hold(isHeld());
 };
 find("window").onchange = () => lookSlowly("history");
 find("cleanup").onsubmit = (event) => {
@@ -147,7 +149,9 @@ function sayFreshness() {
   const way = news.way();
   attribute(find("freshness"), "data-way", way);
   const age = Math.round((Date.now() - statisticsAt) / 1000);
-  set(find("freshness"), "textContent", way === "held" ? `Updates are paused, as of ${clock(new Date(statisticsAt))}` : age < 1 ? "Updated just now" : `Updated ${seconds(age)} ago`);
+  const updated = age < 1 ? "Updated just now" : `Updated ${seconds(age)} ago`;
+  const words = { events: updated, asking: `${updated}, asking every 3 s`, held: `Updates are paused, as of ${clock(new Date(statisticsAt))}` };
+  set(find("freshness"), "textContent", words[way]);
   if (way !== "held") drawWorkers(find("workers"), statistics.workers ?? [], serverNow());
 }
 setInterval(sayFreshness, 1000);
