@@ -40,6 +40,20 @@ def test_the_upload_page_breaks_no_rule(page: Page, axe: str, service: Service, 
     assert violations(page, axe) == []
 
 
+@pytest.mark.usefixtures("low_is_paused")
+def test_the_page_of_a_job_that_waits_breaks_no_rule_and_comes_to_its_end(
+    page: Page, axe: str, service: Service
+) -> None:
+    choose(page, ("waits.txt", b"patient words"), priority="low")
+    expect(row(page, "waits.txt")).to_contain_text("paused")
+    page.goto(f"/jobs/{page.evaluate('JSON.parse(localStorage.getItem(`ingest.jobs`))[0].jobId')}")
+    expect(page.locator(".step")).to_contain_text("paused by the operator")
+    assert violations(page, axe) == []
+    service.command(action="resume", priority="low")
+    expect(page.locator(".state")).to_have_text("Done")
+    expect(page.locator("pre")).to_have_text("patient words")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_of_a_job_breaks_no_rule(page: Page, axe: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

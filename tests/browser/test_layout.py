@@ -59,6 +59,15 @@ def test_every_text_can_be_read(page: Page, scheme: str) -> None:
     assert page.evaluate(CONTRASTS) == []
 
 
+def test_who_wishes_less_motion_gets_none(page: Page) -> None:
+    choose(page, ("good.txt", b"words"))
+    expect_state(page, "good.txt", "completed")
+    moving = "() => [...document.querySelectorAll('*')].filter((each) => parseFloat(getComputedStyle(each).transitionDuration)).length"
+    assert page.evaluate(moving) > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == 0
+
+
 def test_nothing_scrolls_sideways_at_360(page: Page, service: Service) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     choose(page, ("good.pdf", pdf(12)), ("wrong.exe", b"x"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Service
 from tests.browser.documents import BROKEN_PDF, pdf
@@ -145,6 +146,19 @@ FOLDER = """() => {
     event.dataTransfer = { types: ["Files"], items, files: [] };
     document.body.dispatchEvent(event);
 }"""
+
+
+def test_an_upload_tells_its_speed_and_what_is_left(page: Page, context: BrowserContext) -> None:
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    line = context.new_cdp_session(page)
+    line.send("Network.emulateNetworkConditions", slow)
+    choose(page, ("large.txt", b"many words\n" * 300_000))
+    expect(row(page, "large.txt").locator(".step")).to_have_text(re.compile(r"Uploading · .* of 3\.3 MB"))
+    expect(row(page, "large.txt").locator(".figure")).to_have_text(re.compile(r"B/s · .+ left"))
+    press(page, "Cancel", "large.txt")
+    # Where all bytes had left already, the job is cancelled as soon as its id is known.
+    line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    expect(row(page, "large.txt")).to_have_attribute("data-state", re.compile("unsent|cancelled"))
 
 
 def test_a_folder_is_walked_and_what_cannot_be_read_in_it_is_left_out(page: Page) -> None:
