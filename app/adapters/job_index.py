@@ -126,10 +126,19 @@ class JobIndex:
     def _slices(self, wanted: JobFilter, after: Position | None) -> Iterator[list[Position]]:
         places = wanted.places
         if not all(_is_by_creation(place) or self._is_small(place) for place in places):
-            places = (ALL,)
+            places = self._failed_by_code() if places == (_SETS[JobStatus.FAILED],) else (ALL,)
         rows = _each_once(heapq.merge(*(self._rows(place, after) for place in places), reverse=True))
         while found := list(itertools.islice(rows, SLICE)):
             yield found
+
+    def _failed_by_code(self) -> tuple[str, ...]:
+        """The sets that hold all failed jobs together, each by creation."""
+        places = [f"failed:{code}" for code in CATALOGUE]
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for place in places:
+                pipe.exists(f"{PREFIX}{place}")
+            return tuple(itertools.compress(places, pipe.execute()))
 
     def _is_small(self, place: str) -> bool:
         with translated():

@@ -97,6 +97,17 @@ def test_few_of_one_code_among_many_jobs_are_found_by_looking_at_them_alone(serv
     assert all_pages(services.index, JobFilter(status, code="poison"), limit=3) == [old[:1:-1], old[1::-1]]
 
 
+def test_many_failed_jobs_are_found_without_looking_at_the_others(services, clock, monkeypatch):
+    monkeypatch.setattr(job_index, "SLICE", 2)
+    monkeypatch.setattr(job_index, "MOST_LOOKED_AT", 4)
+    monkeypatch.setattr(job_index, "SMALL_SET", 2)
+    codes = ("poison", "corrupt_document", "poison", "encrypted_document")
+    old = [failed(services, now=clock() + n, code=code).id for n, code in enumerate(codes)]
+    for n in range(9):
+        pending(services, now=clock() + 100 + n, priority=Priority.LOW)
+    assert all_pages(services.index, JobFilter(JobStatus.FAILED), limit=4) == [old[::-1]]
+
+
 def test_a_code_means_jobs_that_are_tried_again_too(services, clock):
     trying = retrying(services, now=clock() + 1)
     others = [failed(services, now=clock() + n, code="poison").id for n in (0, 2)]
