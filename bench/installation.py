@@ -51,7 +51,8 @@ class Installation:
         self._server = EmbeddedServer(self.data_dir)
         try:
             self.url = self._server.start()
-            own = read_settings(env_file=None, data_dir=self.data_dir, redis_url=self.url)
+            s3 = {name.lower(): value for name, value in settings.items() if name.startswith("S3_")}
+            own = read_settings(env_file=None, data_dir=self.data_dir, redis_url=self.url, **s3)
             self.services: Services = connect(own, role="bench")
             self.services.binding()
         except BaseException:

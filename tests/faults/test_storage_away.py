@@ -12,7 +12,10 @@ import fakeredis
 import pytest
 
 from app.adapters.breaker import FAILURES
-from app.adapters.s3_blobs import open_s3_blobs
+from app.adapters.s3_blobs import S3Blobs, open_s3_blobs
+from app.adapters.s3_client import S3Client
+from app.adapters.s3_patience import Caller, Patience
+from app.adapters.spool import Spool
 from app.domain.job import Job, Priority
 from app.ingestion.process import process_next
 from app.ingestion.submit import Intake
@@ -40,35 +43,29 @@ def line(minio: S3Server) -> Iterator[Proxy]:
 @pytest.fixture
 def at(deploy: Callable[..., Deployment], line: Proxy) -> Deployment:
     """An installation whose files are in a bucket behind the proxy."""
-    at = deploy(**S3Server(line.endpoint).environment(f"faults-{secrets.token_hex(6)}"), RETRY_BASE_SECONDS="1")
+    at = deploy(**S3Server(line.endpoint).environment(f"faults-{secrets.token_hex(6)}"))
     at.services.binding()
     return at
 
 
-def test_rows_19_and_20_a_bucket_that_goes_and_comes(at: Deployment, line: Proxy) -> None:
-    """Guards the order bytes, record; the breaker, without which each client waits as long as the first did; and that
-    a worker takes an absent bucket for a failure that passes, without which the jobs fail for good."""
+def test_row_19_a_bucket_that_goes_and_comes(at: Deployment, line: Proxy) -> None:
+    """Guards the order bytes, record; and the breaker, without which each client waits as long as the first did."""
     at.web()
-    before = at.client.upload(b"before")
-
     line.meets(proxy.away)
-    at.worker()
     with ThreadPoolExecutor() as pool:
         for refused in pool.map(lambda _: at.client.send(b"meanwhile", seconds=60), range(FAILURES)):
             assert (refused.status, refused.code) == (503, "storage_unavailable")
             assert int(refused.headers["Retry-After"]) > 0
     ready = at.client.ask("GET", "/readyz")
     assert (ready.status, ready.code) == (503, "storage_unavailable")
-    assert members(at, "jobs") == {before}
-    retried = at.waits_for(lambda job: job.attempt > 1, before)
-    assert retried.history[0].outcome == "storage_unavailable"
+    assert members(at, "jobs") == set()
 
     line.heals()
     job_id = eventually(lambda: accepted(at), what="an upload that is accepted")
-    for finished in (before, job_id):
-        assert at.client.until(finished)["status"] == "completed"
+    at.worker()
+    assert at.client.until(job_id)["status"] == "completed"
     assert at.client.text(job_id) == "after it"
-    check_bucket(at, line)
+    check_bucket(at)
 
 
 def accepted(at: Deployment) -> str | None:
@@ -76,7 +73,7 @@ def accepted(at: Deployment) -> str | None:
     return str(answer.document["jobId"]) if answer.status == 202 else None
 
 
-def check_bucket(at: Deployment, line: Proxy) -> None:
+def check_bucket(at: Deployment) -> None:
     """Nothing lies in it that no record knows, and nothing of it on this disk."""
     blobs, known = at.services.blobs, members(at, "jobs")
     assert {upload.job_id for upload in blobs.list_uploads()} <= known
@@ -102,6 +99,21 @@ def test_row_20_a_worker_tries_again_within_its_attempt(in_process: Services, li
     ended = process_next(in_process, job.priority)
     assert ended
     assert (ended.status.value, ended.attempt) == ("completed", 1)
+
+
+@pytest.mark.parametrize("fault", [proxy.away, proxy.silent, proxy.failing(503)])
+def test_row_20_where_it_stays_away_the_job_is_retried_later(
+    in_process: Services, line: Proxy, tmp_path: Path, fault: proxy.Fault
+) -> None:
+    """Guards that an absent bucket is a failure that passes: otherwise the job fails for good."""
+    job = submitted(in_process)
+    client = S3Client(S3Server(line.endpoint).place(), Caller(Patience(seconds=0.2, answer_seconds=0.2)))
+    in_process.blobs = S3Blobs(client, Spool(tmp_path / "spool"))
+    line.meets(fault)
+    ended = process_next(in_process, job.priority)
+    assert ended
+    assert ended.status.value == "retrying"
+    assert [attempt.outcome for attempt in ended.history] == ["storage_unavailable"]
 
 
 def submitted(services: Services) -> Job:
