@@ -1,0 +1,404 @@
+"""The service's own code over neighbours that stop before each step: what an actor is made of.
+
+A `Player` answers from what it was told before and stops where it was told no more (`Halt`); a `Direct` one carries
+every step out at once. Time, tokens and ids are the player's: the same answers always lead to the same next step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import redis
+import structlog
+from redis.client import Pipeline
+
+from app.adapters.parser_process import Document, PageFrame, ParserKilled
+from app.cache import Cache
+from app.domain.manifest import Manifest
+from app.ingestion.batch import BatchLock
+from app.services import Services, Stopper
+from app.settings import read_settings
+from tests.faults.explorer.world import START, Failed, Request, World
+
+
+class Halt(BaseException):
+    """The code has come to a step that it has no answer to yet."""
+
+
+class Player:
+    """Where an actor's steps go, and where its time, tokens and ids come from."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.slug = "".join(c for c in name if c.isalnum())
+        self.rewind([])
+
+    def rewind(self, answers: list[tuple[Any, int]]) -> None:
+        self._answers, self._at, self._dead = answers, 0, False
+        self.pending: Request = ()
+        self.now, self.slept, self._made, self.jobs = START, 0.0, 0, 0
+
+    def step(self, request: Request) -> Any:
+        if not self._dead and self._at < len(self._answers):
+            answer, self.now = self._answers[self._at]
+            self._at += 1
+            return self._given(answer)
+        if not self._dead:
+            self._dead, self.pending = True, request
+        raise Halt
+
+    @staticmethod
+    def _given(answer: Any) -> Any:
+        if isinstance(answer, Failed):
+            raise answer.error
+        return answer
+
+    def made(self) -> int:
+        self._made += 1
+        return self._made
+
+
+class Direct(Player):
+    """Carries each step out at once: for what happens before and after the exploration."""
+
+    def __init__(self, name: str, world: World, store: int, clients: tuple[str, ...] = ()) -> None:
+        super().__init__(name)
+        self.world, self.store, self._clients = world, store, (name, *clients)
+        self.now = world.stores[store].now
+
+    def step(self, request: Request) -> Any:
+        if request[0] == "clients":
+            return [{"name": name} for name in self._clients]
+        answer, self.store = self.world.carry_out(self.store, request)
+        self.now = self.world.stores[self.store].now
+        return self._given(answer)
+
+
+# ---- neighbours -----------------------------------------------------------------------------------------------------
+
+
+class PlayedRedis(redis.Redis):
+    def __init__(self, player: Player) -> None:
+        super().__init__()
+        self.player = player
+        setattr(self, "__rq_redis_server_version", (7, 2, 0))
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        name = str(args[0]).upper()
+        if name == "CLIENT LIST":
+            return self.player.step(("clients",))
+        if name == "INFO":
+            return self.player.step(("info",))
+        return self.player.step(("redis", *_plain(args, options)))
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
+        return PlayedPipeline(self, transaction)
+
+
+class PlayedPipeline(Pipeline):
+    """Sent in one piece, it is one step."""
+
+    def __init__(self, client: PlayedRedis, transaction: bool) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, None)
+        self._player = client.player
+
+    def execute(self, raise_on_error: bool = True) -> Any:
+        commands = tuple(_plain(args, options) for args, options in self.command_stack)
+        self.command_stack = []
+        return self._player.step(("pipe", commands)) if commands else []
+
+
+def _plain(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any]:
+    """What RQ writes besides ids is its own time and names: left out, so that the same step is always the same."""
+    key = str(args[1]) if len(args) > 1 else ""
+    if args[0] == "HSET" and key.startswith("rq:job:"):
+        args = (*args[:2], "origin", "delivery")
+    if args[0] == "ZADD" and key.startswith("rq:"):
+        args = (*args[:2], 0, args[-1])
+    kept = {name: value for name, value in options.items() if name != "keys"}
+    return tuple(args), tuple(sorted(kept.items()))
+
+
+class MemoryPath:
+    """As much of a path as the code that reads an upload needs; opening it is a step."""
+
+    def __init__(self, blobs: PlayedBlobs, job_id: str) -> None:
+        self._blobs, self._job_id = blobs, job_id
+
+    def read_bytes(self) -> bytes:
+        data: bytes = self._blobs.ask("bytes_of", self._job_id)
+        return data
+
+    def open(self, mode: str = "rb") -> io.BytesIO:
+        return io.BytesIO(self.read_bytes())
+
+
+class PlayedBlobs:
+    kind = "memory"
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    def ask(self, method: str, *args: Any) -> Any:
+        return self._player.step(("blob", method, *args))
+
+    def new_upload(self) -> PlayedUpload:
+        return PlayedUpload(self)
+
+    @contextlib.contextmanager
+    def upload_path(self, job_id: str) -> Iterator[Path]:
+        self.ask("bytes_of", job_id)
+        yield MemoryPath(self, job_id)  # type: ignore[misc]
+
+    def manifest(self, job_id: str) -> Manifest | None:
+        return self.ask("manifest", job_id)  # type: ignore[no-any-return]
+
+    def list_uploads(self, after: str = "", limit: int = 500) -> Any:
+        return self.ask("list_uploads", after, limit)
+
+    def delete_upload(self, job_id: str) -> None:
+        self.ask("delete_upload", job_id)
+
+    def new_result(self, job_id: str, token: str) -> PlayedResult:
+        return PlayedResult(self, job_id, token)
+
+    def open_result(self, job_id: str, token: str) -> io.BytesIO:
+        return io.BytesIO(self.ask("result", job_id, token))
+
+    def list_results(self, after: str = "", limit: int = 500) -> Any:
+        return self.ask("list_results", after, limit)
+
+    def results_of(self, job_id: str) -> Any:
+        return self.ask("results_of", job_id)
+
+    def delete_result(self, job_id: str, token: str) -> None:
+        self.ask("delete_result", job_id, token)
+
+    def prune_partials(self, older_than_seconds: float) -> int:
+        return 0
+
+    def installation(self) -> Any:
+        return self.ask("installation")
+
+    def set_installation(self, value: str, *, only_if_unset: bool = False) -> None:
+        self.ask("set_installation", value, only_if_unset)
+
+    def is_empty(self) -> Any:
+        return self.ask("is_empty")
+
+    def check(self) -> None:
+        """Always works."""
+
+    def free_bytes(self) -> None:
+        return None
+
+    def room_for_uploads(self) -> None:
+        return None
+
+
+class PlayedUpload:
+    def __init__(self, blobs: PlayedBlobs) -> None:
+        self._blobs, self._data = blobs, b""
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self._data).hexdigest()
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._data += bytes(chunk)
+
+    def commit(self, manifest: Manifest) -> None:
+        self._blobs.ask("put_upload", manifest.job_id, manifest.to_json(), self._data)
+
+    def discard(self) -> None:
+        self._data = b""
+
+    def __enter__(self) -> PlayedUpload:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.discard()
+
+
+class PlayedResult:
+    """It bears its name from the start, and is whole from the commit on."""
+
+    def __init__(self, blobs: PlayedBlobs, job_id: str, token: str) -> None:
+        self._blobs, self._key, self._data, self._closed = blobs, (job_id, token), b"", False
+        blobs.ask("put_result", job_id, token, None)
+
+    def write(self, data: bytes) -> None:
+        self._data += data
+
+    def commit(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._blobs.ask("put_result", *self._key, self._data)
+
+    def discard(self) -> None:
+        self._closed = True
+        self._blobs.ask("delete_result", *self._key)
+
+    def __enter__(self) -> PlayedResult:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if not self._closed:
+            self.discard()
+
+
+class InlineKeeper:
+    """The keeper's thread ticks where the parser gives a page."""
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+
+    @contextlib.contextmanager
+    def keeping(self, *things: Any) -> Iterator[None]:
+        self._kept += things
+        try:
+            yield
+        finally:
+            self._kept = [thing for thing in self._kept if thing not in things]
+
+    def keep(self, thing: Any) -> None:
+        self._kept.append(thing)
+
+    def stop(self) -> None:
+        self._kept = []
+
+    def tick(self) -> None:
+        for thing in [*self._kept]:
+            thing.tick()
+
+
+class LineParser:
+    """A page a line. `fault` is raised instead of the last page."""
+
+    def __init__(self, keeper: InlineKeeper) -> None:
+        self._keeper = keeper
+        self.fault: Callable[[], BaseException] | None = None
+        self.killed = False
+        self.pid = None
+
+    def read(self, path: Any, media_type: str, **limits: object) -> Iterator[PageFrame | Document]:
+        lines = path.read_bytes().splitlines()
+        return self._frames(lines)
+
+    def _frames(self, lines: list[bytes]) -> Iterator[PageFrame | Document]:
+        for number, line in enumerate(lines, 1):
+            if self.fault and number == len(lines):
+                raise self.fault()
+            yield PageFrame(number, len(lines), line, len(line), len(line.split()))
+            self._keeper.tick()
+            if self.killed:
+                self.killed = False
+                raise ParserKilled
+        yield Document(None, None, {}, (), "fake", len(lines))
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class QuietStopper(Stopper):
+    def wait(self, seconds: float) -> bool:
+        current.player.slept += seconds
+        return self.is_set
+
+
+# ---- one actor ------------------------------------------------------------------------------------------------------
+
+
+class _Current:
+    player = Player("nobody")
+
+
+current = _Current()
+
+
+def services_of(player: Player) -> Services:
+    """The real wiring over played neighbours."""
+    settings = read_settings(env_file=None, data_dir=Path("/nowhere"), min_free_bytes=0, batch_size=2)
+    made = Services(
+        settings,
+        client=PlayedRedis(player),
+        blobs=PlayedBlobs(player),  # type: ignore[arg-type]
+        name=player.name,
+        clock=lambda: player.now,
+    )
+    refresh(made)
+    return made
+
+
+def refresh(services: Services) -> None:
+    """As a process is when it starts."""
+    services.__dict__.pop("is_visible", None)
+    services.cache, services.stopper = Cache(), QuietStopper(services)
+    keeper = InlineKeeper()
+    services.keeper = keeper  # type: ignore[assignment]
+    services.__dict__["parser"] = LineParser(keeper)
+    if services.batching.locked():
+        services.batching.release()
+
+
+def run(player: Player, program: Callable[[Services], object], services: Services) -> object:
+    """The program's result, or the code of the error that it ended with. Raises Halt."""
+    from app.errors import IngestError
+
+    current.player = player
+    refresh(services)
+    try:
+        player.step(("start",))
+        return program(services)
+    except IngestError as error:
+        return f"refused: {error.code}"
+
+
+@contextlib.contextmanager
+def deterministic(world: World) -> Iterator[None]:
+    """Time, tokens and ids are the player's for as long as this lasts; what is logged goes nowhere."""
+    config = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
+
+    def sleep(seconds: float) -> None:
+        current.player.slept += seconds
+
+    def job_id() -> str:
+        player = current.player
+        player.jobs += 1
+        return f"job_{player.slug}{player.jobs}".ljust(28, "x")[:28]
+
+    patches = [
+        mock.patch.object(time, "time", lambda: world.now / 1000),
+        mock.patch.object(time, "monotonic", lambda: current.player.now / 1000 + current.player.slept),
+        mock.patch.object(time, "sleep", sleep),
+        mock.patch.object(secrets, "token_hex", lambda n=16: f"{current.player.slug}-{current.player.made()}"),
+        mock.patch("app.ingestion.submit.new_job_id", job_id),
+        mock.patch("app.ingestion.holding.COMMIT_PATIENCE_SECONDS", 0.6),
+        mock.patch("app.ingestion.process.CLAIM_PATIENCE_SECONDS", 0.6),
+    ]
+    with contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
+        try:
+            yield
+        finally:
+            structlog.configure(**config)
+
+
+__all__ = ["BatchLock", "Direct", "Halt", "Player", "deterministic", "run", "services_of"]
