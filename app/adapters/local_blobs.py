@@ -32,7 +32,7 @@ from app.adapters.durable_files import (
 )
 from app.domain.ids import is_job_id
 from app.domain.manifest import Manifest
-from app.errors import StorageFailed, StorageUnavailable
+from app.errors import StorageFailed, StorageUnavailable, ValidationFailed
 
 _T = TypeVar("_T")
 _RESULT_BUFFER = 256 * 1024
@@ -276,7 +276,7 @@ class LocalBlobs:
         sidecar = self._written(manifest.to_json())
         try:
             with self._locked_uploads() as folder:
-                self._remove_other_bytes(manifest)
+                self._make_room_for(manifest)
                 sidecar.replace(self._sidecar(manifest.job_id))
                 partial.replace(self._upload(manifest.job_id))
                 fcntl.flock(folder, fcntl.LOCK_UN)  # others need not wait for the disk
@@ -284,14 +284,16 @@ class LocalBlobs:
         finally:
             sidecar.unlink(missing_ok=True)
 
-    def _remove_other_bytes(self, manifest: Manifest) -> None:
-        """In a repeat with other bytes the old ones go first: a crash may leave nothing, but never a mixed pair."""
+    def _make_room_for(self, manifest: Manifest) -> None:
+        """What is no whole upload goes first: a crash may leave nothing, but never a mixed pair."""
         try:
             earlier = self.manifest(manifest.job_id)
         except StorageFailed:
             earlier = None
-        if earlier is None or earlier.sha256 != manifest.sha256:
+        if earlier is None:
             self._upload(manifest.job_id).unlink(missing_ok=True)
+        elif not earlier.tells_of(manifest):
+            raise ValidationFailed("idempotency_mismatch")
 
     @contextlib.contextmanager
     def _locked_uploads(self) -> Iterator[int]:

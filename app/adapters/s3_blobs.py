@@ -30,7 +30,7 @@ from app.adapters.s3_reading import ObjectFile, ObjectStream
 from app.adapters.spool import Spool
 from app.domain.ids import is_job_id
 from app.domain.manifest import Manifest
-from app.errors import StorageFailed, StorageUnavailable
+from app.errors import StorageFailed, StorageUnavailable, ValidationFailed
 from app.settings import S3Place
 
 UPLOADS, RESULTS, CHECKS, INSTALLATION = "uploads/", "results/", "checks/", "installation"
@@ -76,11 +76,23 @@ class _S3Upload:
     def commit(self, manifest: Manifest) -> None:
         if (manifest.size, manifest.sha256) != (self.size, self.sha256):
             raise ValueError("the manifest is not about these bytes")
-        key = UPLOADS + upload_name(manifest.job_id)
+        key, header = UPLOADS + upload_name(manifest.job_id), {_MANIFEST: _header_of(manifest)}
         try:
-            self._store.client.put_file(key, self._file, {_MANIFEST: _header_of(manifest)})
+            if manifest.idempotency_key is None:
+                self._store.client.put_file(key, self._file, header)
+            elif not self._is_stored(manifest) and not self._store.client.put_file(
+                key, self._file, header, only_if_missing=True
+            ):
+                self._is_stored(manifest)  # another one was first
         finally:
             self.discard()
+
+    def _is_stored(self, manifest: Manifest) -> bool:
+        """Is this very upload there? Only a key leads two to one id: raises `idempotency_mismatch` for another one."""
+        earlier = self._store.manifest(manifest.job_id)
+        if earlier is not None and not earlier.tells_of(manifest):
+            raise ValidationFailed("idempotency_mismatch")
+        return earlier is not None
 
     def discard(self) -> None:
         self._file.close()

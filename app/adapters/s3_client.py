@@ -156,16 +156,25 @@ class S3Client:
         headers = {"If-None-Match": "*"} if only_if_missing else {}
         self._unless(EXISTS if only_if_missing else "", lambda: self._put(key, data, headers))
 
-    def put_file(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
-        """All of `file` under `key`, visible at once and with its metadata. Put again, it is the same object."""
-        if file.size <= self._part_bytes:
-            headers = genheaders(dict(metadata), None, None, None, False)
-            self.asked(lambda: self._put(key, file.part(0, file.size), headers))
-            return
-        self._put_in_parts(key, file, metadata)
+    def put_file(
+        self, key: str, file: SpoolFile, metadata: Mapping[str, str], *, only_if_missing: bool = False
+    ) -> bool:
+        """All of `file` under `key`, visible at once and with its metadata. Put again, it is the same object.
 
-    def _put(self, key: str, data: bytes | memoryview, headers: dict[str, Any]) -> None:
-        self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": "application/octet-stream"})  # type: ignore[arg-type]
+        False, and nothing put, where one is there and `only_if_missing` is asked for (not told of a file in parts).
+        """
+        if file.size > self._part_bytes:
+            self._put_in_parts(key, file, metadata)
+            return True
+        headers = genheaders(dict(metadata), None, None, None, False)
+        if not only_if_missing:
+            self.asked(lambda: self._put(key, file.part(0, file.size), headers))
+            return True
+        headers |= {"If-None-Match": "*"}
+        return self._unless(EXISTS, lambda: self._put(key, file.part(0, file.size), headers)) is not None
+
+    def _put(self, key: str, data: bytes | memoryview, headers: dict[str, Any]) -> object:
+        return self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": "application/octet-stream"})  # type: ignore[arg-type]
 
     def _put_in_parts(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
         mark = secrets.token_hex(8)

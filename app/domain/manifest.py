@@ -22,6 +22,11 @@ class Manifest:
     idempotency_key: str | None = None
     """SHA-256 of the key, in hexadecimal digits."""
 
+    def tells_of(self, other: Manifest) -> bool:
+        """Is it the same upload, sent once more? Bytes, name, priority and user make it so."""
+        mine, theirs = ((m.sha256, m.name, m.priority, m.user_id) for m in (self, other))
+        return mine == theirs
+
     def to_json(self) -> bytes:
         """As UTF-8, which is shorter than escapes: a store that keeps it as a header has room for 2 kB."""
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

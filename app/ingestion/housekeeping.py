@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import structlog
 
-from app.domain.job import JobStatus
+from app.adapters.job_store import SPENT_AFTER_MS
+from app.domain.job import Job, JobStatus
 from app.errors import IngestError, RequestRefused
 from app.ingestion.cleanup import expire
 from app.ingestion.submit import add_and_deliver, manifest_print, restored
@@ -27,23 +28,31 @@ log = structlog.get_logger()
 def keep_house(services: Services) -> int:
     """One slice of each duty; gives how many old jobs were removed. Raises QueueUnavailable, StorageUnavailable."""
     installation = services.binding()  # a Redis that is not this store's must not make its uploads look like rubbish
-    restore_slice(services, installation)
+    look_at_uploads(services, installation)
     prune_results(services)
     services.blobs.prune_partials(PRUNE_PARTIAL_AFTER)
     bury_deeper(services)
     return expire(services, limit=SLICE)
 
 
-def restore_slice(services: Services, installation: str, *, older_than: float = RESTORE_AFTER) -> int:
-    """The next slice of uploads: those without a record become waiting jobs again."""
+def look_at_uploads(services: Services, installation: str, *, older_than: float = RESTORE_AFTER) -> int:
+    """The next slice of uploads: those without a record become waiting jobs again (gives how many), and what was stored
+    once more after its job was completed goes: the sweep had removed it before, and does not look again."""
     uploads = services.blobs.list_uploads(services.notes.cursor("uploads"), SLICE)
     records = services.jobs.get_many([upload.job_id for upload in uploads])
     count = 0
     for upload, record in zip(uploads, records, strict=True):
         if record is None and upload.age_seconds >= older_than:
             count += _restore(services, upload.job_id, installation)
+        elif record is not None and upload.age_seconds >= older_than and _is_spent(services, record):
+            services.blobs.delete_upload(upload.job_id)
     services.notes.move_cursor("uploads", _next_start([upload.job_id for upload in uploads]))
     return count
+
+
+def _is_spent(services: Services, job: Job) -> bool:
+    ended = job.completed_at or 0
+    return job.status is JobStatus.COMPLETED and ended + SPENT_AFTER_MS < services.jobs.now()
 
 
 def _restore(services: Services, job_id: str, installation: str) -> int:

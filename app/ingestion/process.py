@@ -7,7 +7,6 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +71,14 @@ def attempt(services: Services, job: Job) -> Job:
 
 def _outcome(services: Services, holding: Holding) -> Job:
     try:
-        summary = extract(services, holding)
-        return holding.end(lambda job, now: job.completed(summary, now=now))
+        return _completed(services, holding)
     except ParserKilled:
         if holding.gone:
             _drop_result(services, holding)
             raise ClaimLost from None
         return holding.end(lambda job, now: job.given_back(now=now))
     except StorageFailed as error:
-        return _rescued_result(services, holding) or _failed(services, holding, Failure.of(error.code))
+        return _failed(services, holding, Failure.of(error.code))
     except QueueUnavailable:
         raise
     except IngestError as error:
@@ -93,9 +91,20 @@ def _outcome(services: Services, holding: Holding) -> Job:
         return _failed(services, holding, Failure.of("internal", stack_trace=traceback.format_exc(limit=20)))
 
 
+def _completed(services: Services, holding: Holding) -> Job:
+    try:
+        summary = extract(services, holding)
+    except StorageFailed:
+        rescued = _rescued_result(services, holding)
+        if rescued is None:
+            raise
+        return rescued
+    return holding.end(lambda job, now: job.completed(summary, now=now))
+
+
 def _drop_result(services: Services, holding: Holding) -> None:
-    """Nobody needs the result of a claim that was lost, unless the next one found it whole and committed it. Where that
-    cannot be asked it stays: the housekeeping prunes what no record points to."""
+    """Nobody needs the result of a claim that was lost, unless its end was written after all. Where that cannot be
+    asked it stays: the housekeeping prunes what no record points to."""
     try:
         job = services.jobs.get(holding.job.id)
         if job is None or job.result_token != holding.token:
@@ -222,17 +231,28 @@ def _without_none(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rescued_result(services: Services, holding: Holding) -> Job | None:
-    """Before the bytes are called missing: an earlier claim may have left a whole result, and died before saying so."""
+    """Before the bytes are called missing: an earlier claim may have left a whole result, and died before saying so.
+
+    It is copied under our own token. To point to theirs would be a race: who wrote it may live, and drop it."""
     for token in services.blobs.results_of(holding.job.id):
         try:
             with services.blobs.open_result(holding.job.id, token) as file:
-                document = ResultReader(file).document
+                document = _copied(services, holding, ResultReader(file))
         except StorageFailed:
             continue
-        return holding.end(_completed_with(document, token))
+        return holding.end(_completed_with(document))
     return None
 
 
-def _completed_with(document: Mapping[str, Any], token: str) -> Callable[[Job, int], Job]:
+def _copied(services: Services, holding: Holding, reader: ResultReader) -> Mapping[str, Any]:
+    with services.blobs.new_result(holding.job.id, holding.token) as sink:
+        writer = ResultWriter(sink)
+        for page in reader.iter_pages():
+            writer.add_page(page.text.encode(), page.number)
+        writer.finish(reader.document)
+    return reader.document
+
+
+def _completed_with(document: Mapping[str, Any]) -> Callable[[Job, int], Job]:
     summary = {key: value for key, value in document.items() if key != "metadata"}
-    return lambda job, now: replace(job.completed(summary, now=now), result_token=token)
+    return lambda job, now: job.completed(summary, now=now)

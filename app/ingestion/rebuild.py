@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.ingestion.housekeeping import restore_slice
+from app.ingestion.housekeeping import look_at_uploads
 from app.services import Services
 
 
@@ -27,7 +27,7 @@ def rebuild(services: Services) -> Rebuilt:
         services.blobs.set_installation(stored)
     services.jobs.set_installation(stored)
     services.notes.move_cursor("uploads", "")
-    count = restore_slice(services, stored, older_than=0)
+    count = look_at_uploads(services, stored, older_than=0)
     while services.notes.cursor("uploads"):
-        count += restore_slice(services, stored, older_than=0)
+        count += look_at_uploads(services, stored, older_than=0)
     return Rebuilt(stored, count)

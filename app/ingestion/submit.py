@@ -77,10 +77,13 @@ class Intake:
         )
         writer.commit(manifest_of(job))
         try:
-            return add_and_deliver(self._services, job, installation=self._installation, print_=print_)
+            added = add_and_deliver(self._services, job, installation=self._installation, print_=print_)
         except QueueUnavailable:
             self._queue_left = True
             raise
+        if not manifest_of(added).tells_of(manifest_of(job)):  # it ended while ours was held up, and its bytes had gone
+            raise ValidationFailed("idempotency_mismatch")
+        return added
 
     def abandon(self) -> None:
         """The upload failed: a repeat under the same key may go on at once.

@@ -11,7 +11,7 @@ import pytest
 from app.adapters.blob_store import LocalBlobs, Manifest
 from app.adapters.s3_blobs import open_s3_blobs
 from app.domain.ids import new_job_id
-from app.errors import StorageFailed, StorageUnavailable
+from app.errors import StorageFailed, StorageUnavailable, ValidationFailed
 
 
 @pytest.fixture(params=["folder", "moto", "minio"])
@@ -104,24 +104,49 @@ def test_a_manifest_about_other_bytes_is_refused(blobs):
     assert blobs.is_empty()
 
 
-@pytest.mark.parametrize("second", [b"first", b"second, and longer"])
-def test_a_repeat_replaces_bytes_and_manifest(blobs, second):
+def test_the_same_upload_may_be_stored_again(blobs):
     job_id = new_job_id()
-    stored(blobs, b"first", job_id)
-    manifest = stored(blobs, second, job_id, name="b.txt")
-    assert bytes_of(blobs, job_id) == second
-    assert blobs.manifest(job_id) == manifest
+    for _ in range(2):
+        manifest = stored(blobs, b"first", job_id, idempotency_key="a-key")
+    assert bytes_of(blobs, job_id) == b"first"
+    assert blobs.manifest(job_id).tells_of(manifest)
     assert [upload.job_id for upload in blobs.list_uploads()] == [job_id]
+
+
+@pytest.mark.parametrize(
+    ("second", "other"),
+    [(b"second", {}), (b"first", {"name": "b.txt"}), (b"first", {"priority": "low"}), (b"first", {"user_id": "u"})],
+)
+def test_another_upload_under_the_same_id_is_refused(blobs, second, other):
+    """Two uploads under one key, of which the first was held up until the second took the key over: the later one
+    would take away the bytes of a job that was accepted."""
+    job_id = new_job_id()
+    manifest = stored(blobs, b"first", job_id, idempotency_key="a-key")
+    with pytest.raises(ValidationFailed, match="idempotency_mismatch"):
+        stored(blobs, second, job_id, idempotency_key="a-key", **other)
+    assert bytes_of(blobs, job_id) == b"first"
+    assert blobs.manifest(job_id) == manifest
+    assert blobs.prune_partials(-1) == 0
 
 
 def test_parallel_commits_of_one_id_leave_one_whole_upload(blobs):
     job_id = new_job_id()
+    refused = []
+
+    def send(body):
+        try:
+            stored(blobs, body, job_id, idempotency_key="a-key")
+        except ValidationFailed:
+            refused.append(body)
+
     bodies = [b"%d" % number * 1000 for number in range(8)]
-    threads = [threading.Thread(target=stored, args=(blobs, body, job_id)) for body in bodies]
+    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    (accepted,) = set(bodies) - set(refused)
+    assert bytes_of(blobs, job_id) == accepted
     assert hashlib.sha256(bytes_of(blobs, job_id)).hexdigest() == blobs.manifest(job_id).sha256
 
 
@@ -416,6 +441,7 @@ def test_a_file_is_durable_before_it_is_visible(folder, monkeypatch):
 
 def test_a_crash_between_the_two_names_never_pairs_a_manifest_with_other_bytes(folder, monkeypatch):
     job_id = stored(folder, b"first").job_id
+    (folder.root / "uploads" / f"{job_id}.json").unlink()  # as a deletion that was broken off leaves it
     real_replace = os.replace
 
     def stop_at_the_bytes(source, target):

@@ -38,7 +38,7 @@ def hold_runs_out(at: Deployment) -> None:
 
 
 def test_row_2_the_batch_restores_what_was_stored(cut_short: Deployment) -> None:
-    """Guards `restore_slice`: without it the batch finds nothing to do, and the upload lies there for ever."""
+    """Guards `look_at_uploads`: without it the batch finds nothing to do, and the upload lies there for ever."""
     (stored,) = cut_short.services.blobs.list_uploads()
     assert cut_short.client.batch().document["processed"] == 0  # too young: its upload may still be at it
     assert cut_short.services.jobs.is_empty()

@@ -9,9 +9,10 @@ from app.adapters.result_file import ResultWriter
 from app.domain.job import JobStatus, Priority
 from app.errors import QueueUnavailable
 from app.ingestion.cancel import delete
-from app.ingestion.housekeeping import TOMB_LIFE_MS, bury_deeper, keep_house, prune_results, restore_slice
+from app.ingestion.housekeeping import TOMB_LIFE_MS, bury_deeper, keep_house, look_at_uploads, prune_results
 from app.ingestion.process import process_next
 from app.ingestion.rebuild import rebuild
+from tests.jobs_in_states import completed
 
 
 def age(services, seconds):
@@ -33,14 +34,14 @@ def test_accepted_bytes_without_a_record_become_a_job_again(services, upload, re
     job = upload(priority=Priority.HIGH, user_id="ada", key="k")
     forget(redis, job)
     age(services, 61)
-    assert restore_slice(services, services.binding()) == 1
+    assert look_at_uploads(services, services.binding()) == 1
     assert services.jobs.get(job.id) == job
     assert upload(priority=Priority.HIGH, user_id="ada", key="k").id == job.id
 
 
 def test_bytes_that_were_just_stored_are_left_to_their_upload(services, upload, redis):
     forget(redis, upload())
-    assert restore_slice(services, services.binding()) == 0
+    assert look_at_uploads(services, services.binding()) == 0
 
 
 def test_a_deleted_job_is_never_restored(services, upload, monkeypatch):
@@ -48,7 +49,7 @@ def test_a_deleted_job_is_never_restored(services, upload, monkeypatch):
     monkeypatch.setattr(services.blobs, "delete_upload", lambda job_id: None)  # its bytes could not be removed yet
     delete(services, job.id)
     age(services, 61)
-    assert restore_slice(services, services.binding()) == 0
+    assert look_at_uploads(services, services.binding()) == 0
     assert services.jobs.get(job.id) is None
 
 
@@ -105,3 +106,14 @@ def test_a_rebuild_adopts_the_store_and_every_accepted_job_waits_again(services,
     assert [services.jobs.get(job_id).status for job_id in accepted] == [JobStatus.PENDING] * 3
     assert services.queues.depths()["medium"] == 3
     assert rebuild(services).restored == 0
+
+
+def test_what_was_stored_once_more_after_its_job_was_completed_goes(services, clock):
+    """Guards `_is_spent`: the sweep has removed the upload before and does not look again, so it would lie for days."""
+    job = completed(services, with_bytes=True)
+    age(services, 61)
+    look_at_uploads(services, services.binding())
+    assert services.blobs.manifest(job.id)  # a Redis that comes back a second older may still need it
+    clock.advance(61)
+    look_at_uploads(services, services.binding())
+    assert services.blobs.manifest(job.id) is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.adapters.idempotency import digest
 from app.domain.job import JobStatus, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
 from app.ingestion.cancel import delete
@@ -115,3 +116,35 @@ def test_a_crash_between_the_two_notes_of_the_first_start_is_no_mismatch(service
     assert services.binding() == "half-done"
     services.redis.flushall()
     assert services.binding() == "half-done"
+
+
+def test_an_upload_that_was_held_up_does_not_take_away_the_bytes_of_the_one_that_took_its_key_over(
+    services, redis, upload
+):
+    """Guards the refusal at the commit: else the first job's record and the second one's bytes stand under one id, and
+    an upload that was answered with a 202 fails as `blob_corrupt`."""
+    late = Intake(services, idempotency_key="a-key")
+    redis.hset(f"ingest:idem:{digest('a-key')}", "until", "0")  # as if thirty seconds had passed without a byte
+    in_time = upload(b"in time", key="a-key")
+    assert in_time.id == late.job_id
+    with late.open() as writer:
+        writer.write(b"too late")
+        with pytest.raises(ValidationFailed, match="idempotency_mismatch"):
+            late.accept(
+                filename="a.txt", media_type="text/plain", priority=Priority.MEDIUM, user_id=None, writer=writer
+            )
+    with services.blobs.upload_path(in_time.id) as path:
+        assert path.read_bytes() == b"in time"
+
+
+def test_an_upload_that_was_held_up_past_the_end_of_the_job_is_told_so(services, redis, upload):
+    """Guards the look at the job that is there: else it is answered with the job of other bytes."""
+    late = Intake(services, idempotency_key="a-key")
+    redis.hset(f"ingest:idem:{digest('a-key')}", "until", "0")
+    services.blobs.delete_upload(upload(b"in time", key="a-key").id)  # as the sweep does when it is completed
+    with late.open() as writer:
+        writer.write(b"too late")
+        with pytest.raises(ValidationFailed, match="idempotency_mismatch"):
+            late.accept(
+                filename="a.txt", media_type="text/plain", priority=Priority.MEDIUM, user_id=None, writer=writer
+            )

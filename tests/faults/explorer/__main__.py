@@ -11,7 +11,7 @@ from tests.faults.explorer.casts import CASTS
 from tests.faults.explorer.search import Found, Search
 
 #: How many states of one cast the short form looks at.
-SHORT = 100_000
+SHORT = 40_000
 
 
 def explored(cast_names: str = "", *, most: int = SHORT, seed: int | None = None, more_faults: int = 0) -> list[Found]:

@@ -23,7 +23,6 @@ from redis.client import Pipeline
 from app.adapters.parser_process import Document, PageFrame, ParserKilled
 from app.cache import Cache
 from app.domain.manifest import Manifest
-from app.ingestion.batch import BatchLock
 from app.services import Services, Stopper
 from app.settings import read_settings
 from tests.faults.explorer.world import START, Failed, Request, World
@@ -383,11 +382,20 @@ def deterministic(world: World) -> Iterator[None]:
         player.jobs += 1
         return f"job_{player.slug}{player.jobs}".ljust(28, "x")[:28]
 
+    def token(size: int = 16) -> str:
+        return f"{current.player.slug}-{current.player.made()}"
+
+    def server_time() -> float:
+        return world.now / 1000
+
+    def monotonic() -> float:
+        return current.player.now / 1000 + current.player.slept
+
     patches = [
-        mock.patch.object(time, "time", lambda: world.now / 1000),
-        mock.patch.object(time, "monotonic", lambda: current.player.now / 1000 + current.player.slept),
+        mock.patch.object(time, "time", server_time),
+        mock.patch.object(time, "monotonic", monotonic),
         mock.patch.object(time, "sleep", sleep),
-        mock.patch.object(secrets, "token_hex", lambda n=16: f"{current.player.slug}-{current.player.made()}"),
+        mock.patch.object(secrets, "token_hex", token),
         mock.patch("app.ingestion.submit.new_job_id", job_id),
         mock.patch("app.ingestion.holding.COMMIT_PATIENCE_SECONDS", 0.6),
         mock.patch("app.ingestion.process.CLAIM_PATIENCE_SECONDS", 0.6),
@@ -399,6 +407,3 @@ def deterministic(world: World) -> Iterator[None]:
             yield
         finally:
             structlog.configure(**config)
-
-
-__all__ = ["BatchLock", "Direct", "Halt", "Player", "deterministic", "run", "services_of"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.adapters.blob_border import StoredResult, StoredUpload
 from app.domain.manifest import Manifest
-from app.errors import StorageFailed
+from app.errors import StorageFailed, ValidationFailed
 
 Answer = tuple[Any, "Blobs"]
 
@@ -36,6 +36,9 @@ class Blobs:
 
     def put_upload(self, now: int, job_id: str, manifest: bytes, data: bytes) -> Answer:
         rest = tuple(row for row in self.uploads if row[0] != job_id)
+        for row in self.uploads:
+            if row[0] == job_id and not Manifest.from_json(row[1]).tells_of(Manifest.from_json(manifest)):
+                raise ValidationFailed("idempotency_mismatch")
         return None, replace(self, uploads=tuple(sorted((*rest, (job_id, manifest, data, now)))))
 
     def list_uploads(self, now: int, after: str, limit: int) -> Answer:

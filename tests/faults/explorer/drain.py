@@ -22,6 +22,7 @@ from tests.faults.explorer.world import World
 #: How much later (ms) each look at what is left takes place: notes ripen, leases run out, retries fall due.
 WAITS = (1_000, 2_500, 2_500, 16_000, 2_500, 62_000, 2_500, 122_000, 2_500, 242_000, 2_500, 2_500)
 POLICY = RetryPolicy()
+OUR_FAULT = frozenset({"blob_missing", "blob_corrupt", "internal", "parser_crashed"})
 
 
 def work_off(services: Services) -> None:
@@ -38,18 +39,18 @@ class Drain:
         self._services = services_of(self._player)
         self._known: dict[object, list[str]] = {}
 
-    def flaws(self, store: int, *, texts: Mapping[str, str], gone: frozenset[str]) -> list[str]:
+    def flaws(self, store: int, *, texts: Mapping[str, str], gone: frozenset[str], loses_bytes: bool) -> list[str]:
         """What is wrong after all is worked off and cleared away. `gone` are jobs whose deletion was promised."""
-        key = (shape(self._world, store), tuple(sorted(texts)), gone)
+        key = (shape(self._world, store), tuple(sorted(texts)), gone)  # one drain is of one cast
         if key not in self._known:
-            self._known[key] = list(self._look(store, texts, gone))
+            self._known[key] = list(self._look(store, texts, gone, loses_bytes))
         return self._known[key]
 
     @property
     def looked_at(self) -> int:
         return len(self._known)
 
-    def _look(self, store: int, texts: Mapping[str, str], gone: frozenset[str]) -> Iterator[str]:
+    def _look(self, store: int, texts: Mapping[str, str], gone: frozenset[str], loses_bytes: bool) -> Iterator[str]:
         self._player.__init__("drain", self._world, store)  # type: ignore[misc]
         for round_ in WAITS:
             self._go_on(round_)
@@ -66,6 +67,9 @@ class Drain:
         left = {row[0] for row in (*end.blobs.uploads, *end.blobs.results)} | self._world.jobs(
             self._player.store
         ).keys()
+        for job_id, job in self._world.jobs(self._player.store).items():
+            if job.failure and job.failure.code in OUR_FAULT and not loses_bytes:
+                yield f"{job_id} failed by no fault of its own: {job.failure.code}"
         yield from (f"was deleted, and is there again: {job_id}" for job_id in gone & left)
 
     def _go_on(self, wait: int) -> None:

@@ -23,14 +23,18 @@ LOST = Failed(redis.ConnectionError("the answer was lost"))
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays. `faults` is how many crashes (and, with `lost`, lost answers) there may be in one schedule."""
+    """Who plays. `faults` is how many crashes (and, with `lost`, lost answers) there may be in one schedule.
+
+    `still` says that nobody takes stored uploads away, `loses_bytes` that somebody does who must not.
+    """
 
     name: str
     setup: Program
     actors: Mapping[str, Program]
     faults: int = 1
     lost: bool = False
-    texts: Mapping[str, str] = field(default_factory=dict)
+    still: bool = False
+    loses_bytes: bool = False
     promises: Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[str]] | None = None
 
 
@@ -58,6 +62,29 @@ def _short(number: int) -> str:
     return f"{number:,}" if number < 1_000_000 else f"{number:.1e}"
 
 
+START_STEP: Request = ("start",)
+
+
+class _Constant:
+    """The steps whose answer nobody in that cast changes."""
+
+    def __init__(self, cast: Cast) -> None:
+        self._fixed: set[Request] = {
+            ("blob", "installation"),
+            ("redis", ("GET", "ingest:installation"), ()),
+            ("redis", ("SMEMBERS", "ingest:paused"), ()),
+            ("redis", ("ZRANGE", "ingest:workers", 0, -1), ()),
+        }
+        if not any("restart" in name for name in cast.actors):
+            self._fixed.add(("info",))
+        if not any(name.startswith("time") for name in cast.actors):
+            self._fixed.add(START_STEP)
+        self._still = cast.still
+
+    def __contains__(self, request: Request) -> bool:
+        return request in self._fixed or (self._still and request[:2] == ("blob", "bytes_of"))
+
+
 State = tuple[int, tuple[int, ...], int]  # store, how far each actor is, faults left
 
 
@@ -78,7 +105,9 @@ class Search:
         self._from: dict[State, tuple[State, str]] = {}
         self._flaws: dict[int, list[str]] = {}
         self.found = Found(cast.name)
-        self._texts: dict[str, str] = dict(cast.texts)
+        self._texts: dict[str, str] = {}
+        self._times = [name.startswith("time") for name in self._names]
+        self._constant = _Constant(cast)
 
     # ---- an actor -------------------------------------------------------------------------------------------
 
@@ -149,7 +178,8 @@ class Search:
         result = run(setup, self.cast.setup, services)
         if isinstance(result, dict):
             self._texts |= result
-        self._first: State = (setup.store, tuple(range(len(self._names))), self.cast.faults)
+        at = tuple(self._run_on(actor, setup.store, actor) for actor in range(len(self._names)))
+        self._first: State = (setup.store, at, self.cast.faults)
         return self._first
 
     def _after(self, state: State) -> Iterator[tuple[str, State]]:
@@ -162,16 +192,27 @@ class Search:
                 continue
             name = self._names[actor]
             answer, later = self._carry_out(store, at, request)
-            moved = self._moved(at, actor, self._answered(actor, log, answer, self.world.stores[later].now))
+            log_after = self._answered(actor, log, answer, self.world.stores[later].now)
+            moved = self._moved(at, actor, self._run_on(actor, later, log_after))
             yield f"{name}: {self.told(request)}", (later, moved, faults)
-            if faults and not name.startswith("time"):
+            if faults and not self._times[actor]:
                 yield (
                     f"{name} crashes before {self.told(request)}",
                     (store, self._moved(at, actor, CRASHED), faults - 1),
                 )
                 if self.cast.lost and request[0] in ("redis", "pipe"):
-                    lost = self._moved(at, actor, self._answered(actor, log, LOST, self.world.stores[later].now))
+                    unheard = self._answered(actor, log, LOST, self.world.stores[later].now)
+                    lost = self._moved(at, actor, self._run_on(actor, later, unheard))
                     yield f"{name}: {self.told(request)}, and its answer is lost", (later, lost, faults - 1)
+
+    def _run_on(self, actor: int, store: int, log: int) -> int:
+        """Steps whose answer is always the same are no choice: whoever else acts before or after makes no difference."""
+        while True:
+            kind, request = self._outcome(actor, log)
+            if kind == "done" or not (request in self._constant or (request == START_STEP and self._times[actor])):
+                return log
+            answer, _ = self.world.carry_out(store, request)
+            log = self._answered(actor, log, answer, self.world.stores[store].now)
 
     def _carry_out(self, store: int, at: tuple[int, ...], request: Request) -> tuple[Any, int]:
         if request[0] != "clients":
@@ -218,8 +259,9 @@ class Search:
         }
         jobs = self.world.jobs(store)
         for job_id, job in jobs.items():
-            if job.status is JobStatus.PROCESSING and job.claim and job.claim.holder in results:
-                yield f"{job.claim.holder} has ended, and {job_id} is held by it"
+            abandoned = job.status is JobStatus.PROCESSING and job.claim and job.claim.holder in results
+            if abandoned and not self.world.stores[store].restarts:  # else a claim that Redis forgot and remembers
+                yield f"its worker has ended, and {job_id} is held by it"
         gone = frozenset(
             str(result[1]) for result in results.values() if isinstance(result, tuple) and result[0] == "deleted"
         )
@@ -229,7 +271,8 @@ class Search:
             result[1]: result[2] for result in results.values() if isinstance(result, tuple) and result[0] == "accepted"
         }
         may_be_gone = any("delet" in name or "expir" in name for name in self._names)
-        yield from drain.flaws(store, texts={} if may_be_gone else {**self._texts, **made}, gone=gone)
+        texts = {} if may_be_gone or self.cast.loses_bytes else {**self._texts, **made}
+        yield from drain.flaws(store, texts=texts, gone=gone, loses_bytes=self.cast.loses_bytes)
 
     def _way_to(self, state: State) -> list[str]:
         way = []

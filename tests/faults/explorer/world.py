@@ -7,7 +7,7 @@ to; what a step does in a store is carried out once and remembered.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from fakeredis.model import ExpiringMembersSet, Hash, XStream, ZSet
 from fakeredis.model._stream import StreamEntryKey
 
 from app.domain.job import Job
-from app.errors import StorageFailed
+from app.errors import IngestError
 from tests.faults.explorer.blobs import Blobs
 
 LUA = Path(__file__).resolve().parents[3] / "app" / "adapters" / "lua"
@@ -40,7 +40,7 @@ class Failed:
 @dataclass(frozen=True)
 class Store:
     keys: tuple[tuple[bytes, int, float | None], ...] = ()
-    blobs: Blobs = Blobs()
+    blobs: Blobs = field(default_factory=Blobs)
     now: int = START
     restarts: int = 0
     marked: tuple[tuple[bytes, int, float | None], ...] | None = None
@@ -144,7 +144,7 @@ class World:
     def _blob(self, store: Store, method: str, *args: Any) -> tuple[Any, int]:
         try:
             answer, blobs = getattr(store.blobs, method)(store.now, *args)
-        except StorageFailed as error:
+        except IngestError as error:
             return Failed(error), self.intern(store)
         return answer, self.intern(Store(store.keys, blobs, store.now, store.restarts, store.marked))
 
