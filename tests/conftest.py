@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("ours")
 
 
 #: Tests of real processes share two cores with each other: one that missed a deadline is asked again, and reported so.
-ASKED_AGAIN = ("browser", "deploy", "faults", "live", "spread")
+ASKED_AGAIN = ("browser", "clients", "deploy", "faults", "live", "spread")
 
 
 def pytest_collection_modifyitems(items):

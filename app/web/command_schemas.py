@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 from typing_extensions import Self
 
 from app.domain.job import JobStatus, Priority
@@ -36,9 +36,31 @@ Moment = Annotated[
     int,
     Field(ge=0, le=10**14, strict=True),
     BeforeValidator(_milliseconds),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 10**14},
+                {"type": "string", "format": "date-time", "pattern": f"^{_TIME.pattern}$"},
+            ]
+        }
+    ),
 ]
 OperationId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["5f0c2d7a91be3c44"])]
+
+
+# ---- rules that the description tells and the validators hold -------------------------------------------------------
+
+
+def _given(name: str) -> dict[str, JsonValue]:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def _with_something_given(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [_given(name) for name in schema["properties"]]
+
+
+def _only(given: str, other: str) -> dict[str, JsonValue]:
+    return {"required": [given], "properties": {given: {"not": {"type": "null"}}, other: {"type": "null"}}}
 
 
 # ---- commands --------------------------------------------------------------------------------------------------
@@ -75,6 +97,8 @@ class Cleanup(Sliced):
 class Filter(Document):
     """Which jobs are meant: all that is given must hold, and something must be given."""
 
+    model_config = ConfigDict(json_schema_extra=_with_something_given)
+
     status: JobStatus | None = None
     user_id: Label | None = None
     priority: Priority | None = None
@@ -92,6 +116,8 @@ class Filter(Document):
 
 
 class _Chosen(Sliced):
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only("jobIds", "filter"), _only("filter", "jobIds")]})
+
     job_ids: list[JobId] | None = Field(None, min_length=1, max_length=1_000)
     filter: Filter | None = None
 

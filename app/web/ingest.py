@@ -31,7 +31,7 @@ LONGEST_WAIT = 30.0
 LOOK_EVERY = 2.0
 #: What a client is told of a job just accepted when Redis left in this moment (seconds).
 UNKNOWN_ESTIMATE = 60
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 
 blueprint = Blueprint("ingest", __name__, url_prefix="/api/ingest")
 
@@ -205,7 +205,9 @@ def _awaited(job_id: str, seconds: float) -> tuple[Job, dict[str, Any]]:
 def _wait_seconds() -> float:
     asked = request.args.get("wait", "0")
     if not _SECONDS.fullmatch(asked):
-        raise ValidationFailed("invalid_field", suggestion="Give a number of seconds from 0 to 30.", field="wait")
+        raise ValidationFailed(
+            "invalid_field", suggestion="Give a number of seconds; more than 30 count as 30.", field="wait"
+        )
     return min(float(asked), LONGEST_WAIT)
 
 

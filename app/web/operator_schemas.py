@@ -47,7 +47,9 @@ class JobQuery(Document):
         50, description="Jobs on a page.", examples=[100]
     )
     cursor: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="The `nextCursor` of the page before.", examples=["MTc5NTUzMDI4MzUwOA"]
+        None,
+        description="The `nextCursor` of the page before.",
+        examples=["MTc5NTUzMDI4MzUwOC5qb2Jfbnh1bHl5emM2NG5vaDRpaGxzaWJzejRw"],
     )
 
 
@@ -241,6 +243,16 @@ class Statistics(Document):
     read_only: bool = Field(description="ADMIN_READ_ONLY: commands are refused.")
 
 
+class News(Document):
+    """One event of the operator's stream: the fields of server-sent events, with the JSON of their data as text."""
+
+    event: Literal["statistics", "jobs"] = Field(description="What is told.")
+    data: str = Field(
+        description="The Statistics, or a hint that jobs have changed: `changed`, how many.",
+        json_schema_extra={"contentMediaType": "application/json"},
+    )
+
+
 class HistoryQuery(Document):
     """The query of the history."""
 
@@ -291,5 +303,7 @@ class Health(Document):
 class Login(Document):
     """The token, or the one-time code of a login link."""
 
-    token: str | None = None
-    code: str | None = None
+    model_config = ConfigDict(extra="ignore")
+
+    token: str | None = Field(None, description="`ADMIN_TOKEN`.")
+    code: str | None = Field(None, description="Of a login link: what stands after its `#code=`.")

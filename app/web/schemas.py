@@ -55,7 +55,9 @@ class Problem(Document):
 
 
 class UploadForm(Document):
-    """The fields of an upload."""
+    """The fields of an upload; others have no meaning."""
+
+    model_config = ConfigDict(extra="ignore")
 
     file: Annotated[bytes, Field(json_schema_extra={"format": "binary"}, description="The file, with its name.")]
     priority: Priority = Field(Priority.MEDIUM, description="How soon it is read; `medium` if left out.")
@@ -170,6 +172,22 @@ class Gone(Document):
     job_id: str = Field(description="The id that was asked for.")
     status: Literal["failed"] = Field(description="A status that ends whoever polls.")
     error: Error
+
+
+class Event(Document):
+    """One event of a stream: the fields of server-sent events, with the JSON of their data as text."""
+
+    event: Literal["status", "waiting", "gone"] = Field(description="What is told.")
+    data: str = Field(
+        description="A Status, a WaitingEvent or a GoneEvent, in one line.",
+        json_schema_extra={
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Status", "WaitingEvent", "GoneEvent")]
+            },
+        },
+    )
+    id: str = Field("", description="For `Last-Event-ID`; an event without one cannot be gone on after.")
 
 
 class WaitingEvent(Document):

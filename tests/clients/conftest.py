@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import LIVE, SECRETS, Deployment
+from tests.processes import SECRETS, Deployment
 from tests.proxy import Proxy
 
 MOST_BYTES = 4 * 1024 * 1024
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "at" in getattr(item, "fixturenames", ()):
-            for mark in LIVE:
-                item.add_marker(mark)
 
 
 @pytest.fixture(scope="module")

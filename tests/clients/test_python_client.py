@@ -20,9 +20,10 @@ from app.settings import ROOT
 from app.web import schemas
 from clients.python.ingest_client import Client, IngestError, documents, transport
 from tests.clients.conftest import MOST_BYTES, jobs_of, resume
-from tests.processes import Deployment
+from tests.processes import LIVE, Deployment
 from tests.proxy import Proxy, cut_down, cut_up, failing
 
+pytestmark = LIVE
 #: The types that have a model of the same name.
 DOCUMENTS = {
     name for name in vars(documents).keys() & vars(schemas).keys() if hasattr(getattr(schemas, name), "model_fields")

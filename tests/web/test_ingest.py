@@ -399,7 +399,7 @@ def test_a_job_that_a_redis_lost_is_not_called_gone(client: FlaskClient, service
 # ---- waiting for a change --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["abc", "-1", "", "1e3", "nan", "inf", "1,5", "\N{SUPERSCRIPT TWO}"])
+@pytest.mark.parametrize("value", ["abc", "-1", "", "1e", "nan", "inf", "1,5", "\N{SUPERSCRIPT TWO}"])
 def test_a_wait_is_a_number_of_seconds(client: FlaskClient, services: Services, value: str):
     refused(status(client, accept(services), f"?wait={value}"), 422, "invalid_field", "wait")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -14,10 +13,10 @@ from app.errors import CATALOGUE, IngestError
 from app.services import VERSION
 from app.web import schemas
 from app.web.openapi import prose
-from app.web.openapi.operations import REFERENCE, operation
+from app.web.openapi.operations import REFERENCE, operation, without_null
 from app.web.openapi.parts import HEADERS
 from app.web.openapi.routes import ROUTES
-from app.web.openapi.shapes import Model, Route
+from app.web.openapi.shapes import FORMS, Model
 from app.web.problems import problem_document, status_of
 
 _TITLE = "Asynchronous file ingestion"
@@ -51,7 +50,7 @@ def describe() -> dict[str, Any]:
         "tags": [{"name": section.tag, "description": section.title} for section in prose.sections()],
         "paths": paths,
         "components": {
-            "schemas": model_schemas(ROUTES),
+            "schemas": model_schemas(),
             "headers": HEADERS,
             "examples": _problem_examples(),
             "securitySchemes": _SECURITY,
@@ -59,16 +58,26 @@ def describe() -> dict[str, Any]:
     }
 
 
-def model_schemas(routes: Iterable[Route]) -> dict[str, Any]:
+@functools.cache
+def model_schemas() -> dict[str, Any]:
     models: set[Model] = {schemas.Problem, schemas.Status, schemas.WaitingEvent, schemas.GoneEvent}
-    for route in routes:
+    for route in ROUTES:
         models |= {answer.body for answer in route.answers.values() if answer.body}
         models |= set(route.body.models if route.body else ())
     ordered = sorted(models, key=lambda model: model.__name__)
     _, definitions = models_json_schema([(model, "validation") for model in ordered], ref_template=REFERENCE)
     found: dict[str, Any] = definitions["$defs"]
+    for name in form_models():
+        members = found[name]["properties"]
+        found[name]["properties"] = {each: without_null(member) for each, member in members.items()}
     priority = {"type": "string", "enum": [each.value for each in PRIORITIES], "description": "How soon it is read."}
     return {name: _tidy(schema) for name, schema in sorted({**found, "Priority": priority}.items())}
+
+
+def form_models() -> set[str]:
+    """The models of form fields, by name."""
+    bodies = [route.body for route in ROUTES if route.body and route.body.content_type in FORMS]
+    return {model.__name__ for body in bodies for model in body.models}
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:

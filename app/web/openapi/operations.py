@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.errors import CATALOGUE, IngestError
+from app.web import schemas
 from app.web.openapi import prose
 from app.web.openapi.examples import EXAMPLES
-from app.web.openapi.shapes import HTML, JSON, PROBLEM, Answer, Body, Model, Parameter, Route
+from app.web.openapi.shapes import EVENTS, HTML, JSON, PROBLEM, Answer, Body, Model, Parameter, Route
 from app.web.problems import status_of
 
 REFERENCE = "#/components/schemas/{model}"
@@ -24,7 +25,7 @@ _OPENED_BY: dict[str, list[dict[str, list[str]]]] = {
 
 def operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _id_of(route),
+        "operationId": _id_of(route.method, route.path),
         "summary": route.summary,
         "description": prose.of(route.name),
         "tags": [route.tag],
@@ -39,10 +40,24 @@ def operation(route: Route) -> dict[str, Any]:
     return described
 
 
-def _id_of(route: Route) -> str:
-    parts = route.path.replace("-", "/").replace(".", "/").split("/")
+def _id_of(method: str, path: str) -> str:
+    parts = path.replace("-", "/").replace(".", "/").split("/")
     name = "".join(part.strip("{}").capitalize() for part in parts)
-    return f"{route.method.lower()}{name or 'Root'}"
+    return f"{method.lower()}{name or 'Root'}"
+
+
+#: What can be done with a job that was accepted.
+LINKS = {
+    name: {"operationId": _id_of(method, path), "parameters": {"jobId": "$response.body#/jobId"}}
+    for name, method, path in (
+        ("status", "GET", "/api/ingest/status/{jobId}"),
+        ("events", "GET", "/api/ingest/events/{jobId}"),
+        ("result", "GET", "/api/ingest/result/{jobId}"),
+        ("cancel", "POST", "/api/ingest/cancel/{jobId}"),
+        ("retry", "POST", "/api/ingest/retry/{jobId}"),
+        ("delete", "DELETE", "/api/ingest/jobs/{jobId}"),
+    )
+}
 
 
 # ---- what it takes ---------------------------------------------------------------------------------------------
@@ -53,7 +68,8 @@ def parameters_of(route: Route) -> Iterator[Parameter]:
     if route.query:
         properties = route.query.model_json_schema(ref_template=REFERENCE)["properties"]
         for name, schema in properties.items():
-            plain = _without_null(schema)
+            plain = without_null(schema)
+            plain.pop("minLength", None)  # what is empty was not given
             examples = plain.pop("examples", [None])
             yield Parameter(name, "query", plain.pop("description", ""), plain, examples[0])
 
@@ -63,14 +79,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.meaning,
-        "required": parameter.place == "path",
+        "required": parameter.required or parameter.place == "path",
         "schema": parameter.schema,
     }
     return described if parameter.example is None else {**described, "example": parameter.example}
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query leaves a parameter out; it cannot say null."""
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query or a form leaves a field out; it cannot say null."""
     kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default", "title")}
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     if schema.get("default") is not None:
@@ -106,16 +122,18 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _answer(route: Route, status: int, answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.meaning, "headers": _headers("X-Request-ID", *answer.headers)}
+    if answer.body is schemas.Accepted:
+        described["links"] = LINKS
     if answer.content_types:
         described["content"] = {kind: _content(route, status, answer, kind) for kind in answer.content_types}
     return described
 
 
 def _content(route: Route, status: int, answer: Answer, kind: str) -> dict[str, Any]:
-    known = answer.body is not None and kind == JSON
+    known = kind in (JSON, EVENTS)
     described: dict[str, Any] = {"schema": reference(answer.body) if answer.body and known else {"type": _type(kind)}}
     example = EXAMPLES.get(route.name)
-    if example and (example.status, example.content_type) == (status, kind):
+    if example and (example.status, example.content_type) == (status, kind) and kind != EVENTS:
         described["example"] = example.answer
     return described
 
@@ -146,10 +164,10 @@ def _statuses(route: Route, code: str) -> Iterable[int]:
 
 
 def _problem(route: Route, status: int, codes: list[str]) -> dict[str, Any]:
-    content: dict[str, Any] = {HTML: {"schema": {"type": "string"}}}
-    if not route.is_page:
-        examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
-        content = {PROBLEM: {"schema": {"$ref": REFERENCE.format(model="Problem")}, "examples": examples}}
+    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    content: dict[str, Any] = {PROBLEM: {"schema": reference(schemas.Problem), "examples": examples}}
+    if route.is_page:
+        content = {HTML: {"schema": {"type": "string"}}} | (content if "rate_limited" in codes else {})
     more = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}.get(status, ())
     meaning = " ".join(f"`{code}`: {CATALOGUE[code].message}" for code in codes)
     return {"description": meaning, "headers": _headers("X-Request-ID", *more), "content": content}

@@ -161,7 +161,11 @@ ingest_jobs{status="pending"} 0.0
 OPERATOR_EXAMPLES = {
     "GET /api/ingest/jobs": Example(
         f'{AS_ADMIN} "$U/api/ingest/jobs?status=failed&limit=1"',
-        {"success": True, "jobs": [CANCELLED], "nextCursor": "MTc5NTUzMDI4MzUwOA"},
+        {
+            "success": True,
+            "jobs": [CANCELLED],
+            "nextCursor": "MTc5NTUzMDI4MzUwOC5qb2Jfbnh1bHl5emM2NG5vaDRpaGxzaWJzejRw",
+        },
     ),
     "GET /api/admin/jobs/{jobId}": Example(f"{AS_ADMIN} $U/api/admin/jobs/$ID", HISTORY),
     "GET /api/admin/history": Example(

@@ -75,7 +75,7 @@ OPERATOR_ROUTES = (
         "GET",
         "/api/admin/events",
         "Live news for the operator's pages",
-        {200: Answer("Events named statistics and jobs; their data is one JSON line.", None, (EVENTS,))},
+        {200: Answer("Events named `statistics` and `jobs`; their data is one JSON line.", operator.News, (EVENTS,))},
         "operate",
         errors=("too_many_streams", "queue_unavailable"),
         guard="admin",

@@ -8,16 +8,14 @@ from typing import Any
 
 from app.errors import CATALOGUE, IngestError
 from app.web.openapi import prose
-from app.web.openapi.document import model_schemas
+from app.web.openapi.document import form_models, model_schemas
 from app.web.openapi.examples import EXAMPLES
 from app.web.openapi.layout import laid_out, table, type_of
 from app.web.openapi.operations import COMMON_ERRORS, parameters_of, problems_of
 from app.web.openapi.routes import ROUTES
-from app.web.openapi.shapes import FORM, LOGIN_FORM, Body, Example, Route
+from app.web.openapi.shapes import FORMS, Body, Example, Route
 from app.web.problems import status_of
 
-#: Their fields stand in the table of what an address takes.
-FORMS = (FORM, LOGIN_FORM)
 GENERATED = "<!-- Made by `./run openapi --markdown > docs/api.md`: change app/web/openapi, not this file. -->"
 
 
@@ -57,7 +55,7 @@ def _members(route: Route) -> Iterator[tuple[str, ...]]:
     """The fields of a form; a JSON body is a document of its own, below."""
     if route.body and route.body.content_type in FORMS:
         for model in route.body.models:
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema = model_schemas()[model.__name__]
             needed = schema.get("required", [])
             for name, member in schema["properties"].items():
                 place = "form, required" if name in needed else "form"
@@ -107,14 +105,8 @@ def _shown(example: Example) -> str:
 def _documents() -> Iterator[str]:
     yield "## Documents"
     yield "What JSON holds, by name. A member that may be missing is marked so; there are no others."
-    forms = {
-        model.__name__
-        for route in ROUTES
-        if route.body and route.body.content_type in FORMS
-        for model in route.body.models
-    }
-    for name, schema in model_schemas(ROUTES).items():
-        if name in forms:
+    for name, schema in model_schemas().items():
+        if name in form_models():
             continue
         yield f"### {name}"
         if "description" in schema:

@@ -38,7 +38,9 @@ HEADERS = {
 
 JOB_ID = Parameter("jobId", "path", "The id that the upload was answered with.", _text(), A_JOB)
 VERB = Parameter("verb", "path", "What to do with it.", _text(enum=["cancel", "retry"]), "cancel")
-FILENAME = Parameter("filename", "path", "The file's name; its content tells the type.", _text(), "notes.md")
+FILENAME = Parameter(
+    "filename", "path", "The file's name; its ending tells the type, which its content has to fit.", _text(), "notes.md"
+)
 PRIORITY = _query(
     "priority", "How soon it is read; `medium` if left out.", {"$ref": "#/components/schemas/Priority"}, "high"
 )
@@ -56,11 +58,18 @@ NONE_MATCH = Parameter(
 LAST_EVENT = Parameter("Last-Event-ID", "header", "Goes on after that event.", _text(), "fdd10d96dab7.6")
 WAIT = _query(
     "wait",
-    "Seconds to wait: for another document than the known one, or for the next change.",
-    {"type": "number", "minimum": 0, "maximum": 30},
+    "Seconds to wait, at most 30: for another document than the known one, or for the next change.",
+    {"type": "number", "minimum": 0},
     20,
 )
-JOBS = _query("jobs", "Up to 100 job ids, separated by commas.", _text(), f"{A_JOB},job_rks3jjb2x83qrunavh8huf5p")
+JOBS = Parameter(
+    "jobs",
+    "query",
+    "1 to 100 job ids, separated by commas.",
+    _text(minLength=1, pattern="[^, ]"),
+    f"{A_JOB},job_rks3jjb2x83qrunavh8huf5p",
+    required=True,
+)
 FORMAT = _query("format", "`text` if left out.", _text(enum=["json", "text", "markdown"]), "markdown")
 RESULT_QUERY = (
     _query("format", "Instead of `Accept`.", _text(enum=["json", "text", "markdown"]), "text"),
@@ -85,6 +94,6 @@ ACCEPTED = Answer("The file is stored and its job waits.", schemas.Accepted, hea
 PAGE = Answer("The page.", None, (HTML,))
 TO_PAGE = Answer("See the page that `Location` names.", None, (), ("Location",))
 STATUS = Answer("The job as it is now.", schemas.Status)
-STREAM = Answer("Events named `status`, `waiting` and `gone`; their data is one JSON line.", None, (EVENTS,))
+STREAM = Answer("Events named `status`, `waiting` and `gone`; their data is one JSON line.", schemas.Event, (EVENTS,))
 OVER = Answer("Everything was told; do not come back.", None, ())
 GONE = Answer("Gone.", None, ())

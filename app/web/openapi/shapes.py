@@ -12,6 +12,7 @@ PROBLEM = "application/problem+json"
 FORM = "multipart/form-data"
 LOGIN_FORM = "application/x-www-form-urlencoded"
 HTML = "text/html"
+FORMS = (FORM, LOGIN_FORM)
 BYTES = "application/octet-stream"
 EVENTS = "text/event-stream"
 TEXT = "text/plain"
@@ -40,6 +41,7 @@ class Parameter:
     meaning: str
     schema: dict[str, Any]
     example: Any
+    required: bool = False
 
 
 @dataclass(frozen=True)
