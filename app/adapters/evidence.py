@@ -16,13 +16,15 @@ from rq import Queue
 from app.adapters.job_store import JobStore
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import PRIORITIES, Job, Priority
+from app.errors import CATALOGUE
 
 #: How many jobs are read in one transaction.
 SLICE = 100
 WAITING = tuple(f"waiting:{priority.value}" for priority in PRIORITIES)
 ENDED = ("ended:completed", "ended:failed", "ended:cancelled")
+BY_CODE = tuple(f"failed:{code}" for code in CATALOGUE)
 #: The sorted sets in which a job may stand.
-PLACES = ("jobs", "pending", "retrying", "leases", "newer", "spent", *ENDED, *WAITING)
+PLACES = ("jobs", "pending", "retrying", "leases", "newer", "spent", *ENDED, *WAITING, *BY_CODE)
 
 
 @dataclass(frozen=True)

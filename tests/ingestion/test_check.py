@@ -10,10 +10,11 @@ import pytest
 
 from app.adapters.evidence import SLICE
 from app.adapters.idempotency import digest
+from app.adapters.job_index import JobFilter
 from app.adapters.redis_client import PREFIX
-from app.domain.job import SCHEMA, JobStatus
+from app.domain.job import SCHEMA, JobStatus, Priority
 from app.domain.record import to_record
-from app.ingestion.cancel import cancel, delete, retry
+from app.ingestion.cancel import cancel, change_priority, delete, retry
 from app.ingestion.check import check, lines_of
 from app.ingestion.process import process_next
 from tests.jobs_in_states import failed, processing, retrying
@@ -72,6 +73,18 @@ def test_cancelled_retried_staged_and_deleted_jobs_are_right(services, upload, c
     assert services.jobs.stage()
     assert services.jobs.get(waiting.id).status is JobStatus.RETRYING
     assert check(services).violations == []
+
+
+def test_jobs_that_changed_their_priority_are_right(services, upload, clock):
+    upload(b"waits")
+    retrying(services, with_bytes=True, priority=Priority.HIGH)
+    clock.advance(600)
+    services.jobs.stage()
+    for priority in (Priority.LOW, Priority.URGENT):
+        for status in (JobStatus.PENDING, JobStatus.RETRYING):
+            for job in services.index.each(JobFilter(status)):
+                change_priority(services, job.id, priority)
+        assert check(services).violations == []
 
 
 def test_a_job_of_a_newer_version_is_left_alone(services, redis, upload):
@@ -219,7 +232,7 @@ def test_i4_a_result_that_no_record_points_to(services, done, monkeypatch):
     assert [v.invariant for v in check(services).violations] == ["I4"]
 
 
-@pytest.mark.parametrize("place", ["leases", "waiting:medium", "ended:failed"])
+@pytest.mark.parametrize("place", ["leases", "waiting:medium", "ended:failed", "failed:poison"])
 def test_i5_a_second_place(services, redis, upload, place):
     redis.zadd(f"{PREFIX}{place}", {upload().id: 5})
     assert "I5" in invariants(services)
@@ -231,7 +244,7 @@ def test_i5_no_place(services, redis, upload, place):
     assert "I5" in invariants(services)
 
 
-@pytest.mark.parametrize("place", ["waiting:low", "leases", "spent"])
+@pytest.mark.parametrize("place", ["waiting:low", "leases", "spent", "failed:poison"])
 def test_i5_a_place_of_nobody(services, redis, done, place):
     redis.zadd(f"{PREFIX}{place}", {"job_" + "c" * 24: 5})
     assert invariants(services) == ["I5"]
