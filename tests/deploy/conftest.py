@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,17 +19,32 @@ def program(name: str, package: str) -> str:
     """Its path; without it the test is skipped, or fails on CI, where `.ci/run` installs it."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
-        missing = f"{name} is not installed (apt install {package})"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+        _lacks(f"{name} is not installed (apt install {package})")
+    return found or ""
+
+
+def _lacks(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 @pytest.fixture
 def analyze() -> str:
     """systemd-analyze: present on every machine that systemd runs on, and checks units on others too."""
-    return program("systemd-analyze", "systemd")
+    found = program("systemd-analyze", "systemd")
+    if "--offline" not in subprocess.run([found, "--help"], capture_output=True, text=True).stdout:
+        _lacks("systemd-analyze is older than 250 and judges no unit that is not loaded")
+    return found
+
+
+@pytest.fixture
+def seccomp() -> None:
+    """libseccomp, which the launcher of the sandbox loads."""
+    try:
+        ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        _lacks("libseccomp is not installed (apt install libseccomp2)")
 
 
 @pytest.fixture

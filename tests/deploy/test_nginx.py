@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -97,6 +98,8 @@ def test_events_and_long_polls_come_while_the_job_is_at_work(front: Front) -> No
 
 def test_ten_clients_are_served_beside_800_that_never_end_their_request_head(front: Front) -> None:
     """Guards worker_connections: with the 768 that Debian sets, these alone would fill a worker; and the cut of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * HALF_HEADS)), hard))
     silent = [socket.create_connection(("127.0.0.1", front.proxy.plain_port), timeout=60) for _ in range(HALF_HEADS)]
     try:
         for one in silent:

@@ -85,7 +85,8 @@ def is_confined(pid: int) -> bool:
 class TestInTheSandbox:
     pytestmark = LIVE
 
-    def test_a_job_goes_through_all_of_it(self, analyze: str, deploy: Callable[..., Deployment]) -> None:
+    @pytest.mark.usefixtures("analyze", "seccomp")
+    def test_a_job_goes_through_all_of_it(self, deploy: Callable[..., Deployment]) -> None:
         """Guards against a filter that takes from a process what it needs, its parser child above all."""
         at = deploy()
         web, worker, scheduler = (sandboxed(at, name) for name in ("web", "worker@", "scheduler"))
