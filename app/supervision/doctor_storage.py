@@ -25,6 +25,7 @@ def of_storage(blobs: BlobStore, settings: Settings) -> Iterator[Finding]:
         return
     try:
         blobs.check()
+        blobs.is_empty()  # listing is a right of its own
         yield fine(TOPIC, "a probe was written, read back and removed")
         yield from _room(blobs.free_bytes(), settings.min_free_bytes)
     except IngestError as error:

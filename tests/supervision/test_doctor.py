@@ -78,7 +78,8 @@ def test_a_folder_that_cannot_be_made_is_wrong(tmp_path):
     assert only.level is Level.WRONG
 
 
-def test_a_store_that_does_not_answer_is_wrong_and_says_how(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["check", "is_empty"])
+def test_a_store_that_does_not_answer_is_wrong_and_says_how(tmp_path, monkeypatch, step):
     settings = settings_with(tmp_path)
     store = LocalBlobs(settings.data_dir / "blobs")
     store.check()
@@ -86,7 +87,7 @@ def test_a_store_that_does_not_answer_is_wrong_and_says_how(tmp_path, monkeypatc
     def broken():
         raise StorageUnavailable("storage_unavailable") from PermissionError("not yours")
 
-    monkeypatch.setattr(store, "check", broken)
+    monkeypatch.setattr(store, step, broken)
     (what,) = whats(of_storage(store, settings), Level.WRONG)
     assert what.endswith("(PermissionError: not yours)")
 
