@@ -28,10 +28,11 @@ async function inSlices(command, goes, said) {
   return sum;
 }
 
+/** Whom it is about, as text, or as an element of its own where a user wrote it. */
 function targetWords({ action, jobIds, filter, daysOld, priority }, name) {
   if (priority) return `priority ${priority}`;
   if (daysOld) return `jobs that ended more than ${plural(daysOld, "day")} ago`;
-  if (jobIds) return jobIds.length === 1 && name ? name : plural(jobIds.length, "selected job");
+  if (jobIds) return jobIds.length === 1 && name ? make("bdi", { textContent: name }) : plural(jobIds.length, "selected job");
   return action && `all ${filterWords(filter)}`;
 }
 
@@ -105,7 +106,7 @@ export function actions(dialog, after) {
   async function ask(command, name) {
     const { verb, isFinal } = ACTS[command.action];
     opener = document.activeElement;
-    set(part("title"), "textContent", `${verb} ${targetWords(command, name)}?`);
+    part("title").replaceChildren(`${verb} `, targetWords(command, name), "?");
     set(back, "textContent", "Back");
     set(go, "textContent", verb);
     go.className = isFinal ? "danger" : "primary";

@@ -46,6 +46,9 @@ function roundUp(value) {
   return [1, 2, 5, 10].map((step) => step * ten).find((step) => step >= value * 0.9999);
 }
 
+/** Seconds as they are counted: half a minute and an hour are round, 50 s and 1,000 s are not. */
+const roundTime = (value) => [20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400].find((time) => value > 10 && time >= value) ?? roundUp(value);
+
 const timeWords = (iso, hours) => new Date(iso).toLocaleString([], hours > 24 ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit" });
 
 /** Where each part of a bar ends; the parts of a nested one are told from the ground, the others one upon the other. */
@@ -80,7 +83,7 @@ function plot(box, chart, { points, hours }, said) {
   const width = Math.max(240, Math.round(place.clientWidth || 480));
   const ends = points.map((point) => heights(point, chart));
   const highest = Math.max(...ends.map((parts) => parts.at(-1)), 0);
-  const top = Math.min(roundUp(Math.max(highest, chart.least)), chart.most ?? Infinity);
+  const top = Math.min((chart.nested ? roundTime : roundUp)(Math.max(highest, chart.least)), chart.most ?? Infinity);
   const ground = HEIGHT - FOOT;
   const y = (value) => ground - (value / top) * (ground - TOP);
   const step = width / points.length;

@@ -29,14 +29,14 @@ export function keyed(place, things, keyOf, create, update) {
 
 export const rowOf = (columns) => make("tr", {}, ...Array.from({ length: columns }, () => make("td")));
 
-/** Rows of plain texts; where there is none, one row that says so. */
+/** Rows of plain texts, aligned as their heads; where there is none, one row that says so. */
 export function plainRows(body, things, keyOf, texts, none) {
+  const heads = [...body.parentElement.tHead.rows[0].cells];
   if (!things.length) {
-    const columns = body.parentElement.tHead.rows[0].cells.length;
-    keyed(body, [none], () => "none", () => make("tr", {}, make("td", { colSpan: columns, className: "none", textContent: none })), () => {});
+    keyed(body, [none], () => "none", () => make("tr", {}, make("td", { colSpan: heads.length, className: "none", textContent: none })), () => {});
     return;
   }
-  keyed(body, things, keyOf, (thing) => rowOf(texts(thing).length), (row, thing) =>
+  keyed(body, things, keyOf, () => make("tr", {}, ...heads.map(({ className }) => make("td", { className }))), (row, thing) =>
     texts(thing).forEach((text, index) => set(row.cells[index], "textContent", text)));
 }
 

@@ -16,7 +16,7 @@ export function batchWords({ lastRunAt, nextRunAt, schedule, lockHeld }, now) {
   ].filter(Boolean).join(" ");
 }
 
-const BY = { cron: "a cron call", schedule: "the schedule" };
+const BY = { cron: "cron call", schedule: "schedule" };
 const outcome = (word) => String(word ?? "").replaceAll("_", " ");
 
 export function drawSchedule(words, body, { batch = {} }, now) {

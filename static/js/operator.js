@@ -12,8 +12,10 @@ import { drawAudit, drawSchedule, drawSystem } from "./operator-system.js";
 import { clock, seconds } from "./words.js";
 
 const JOBS_EVERY = 2000;
+const AUDIT_MOST = 200;
 const SLOW_EVERY = { audit: 30_000, history: 15_000 };
 
+let auditLimit = 10;
 let statistics = {};
 let statisticsAt = 0;
 let jobsAt = 0;
@@ -100,7 +102,9 @@ const slowly = {
     if (wanted === hours()) pace.draw(history, sumsOf(history));
   },
   async audit() {
-    drawAudit(find("audit"), (await getJson("/api/admin/audit?limit=20")).entries, serverNow());
+    const { entries, nextCursor } = await getJson(`/api/admin/audit?limit=${auditLimit}`);
+    drawAudit(find("audit"), entries, serverNow());
+    set(find("audit-more"), "hidden", !nextCursor || auditLimit >= AUDIT_MOST);
   },
 };
 
@@ -136,6 +140,10 @@ const news = liveNews("/api/admin/events", { statistics: take, jobs: lookAtJobs 
 find("hold").onclick = () => {
   attribute(find("hold"), "aria-pressed", !isHeld());
   news.hold(isHeld());
+};
+find("audit-more").onclick = () => {
+  auditLimit = Math.min(AUDIT_MOST, auditLimit + 50);
+  lookSlowly("audit");
 };
 find("window").onchange = () => lookSlowly("history");
 find("cleanup").onsubmit = (event) => {

@@ -179,7 +179,7 @@ def session(browser: Browser, service: Service) -> StorageState:
 @pytest.fixture
 def operator(browser: Browser, service: Service, session: StorageState) -> Iterator[Page]:
     """The operator page with numbers on it and no jobs, in a browser that is watched."""
-    for status in ("pending", "retrying", "completed", "failed"):
+    for status in ("pending", "processing", "retrying", "completed", "failed"):
         service.command(action="delete", filter={"status": status})
     with watched_context(browser, service.url, session) as context:
         page = context.new_page()

@@ -285,6 +285,29 @@ def test_where_nothing_may_be_changed_no_button_offers_it(operator: Page) -> Non
     expect(operator.get_by_role("button", name="Pause updates")).to_be_visible()
 
 
+def test_what_is_wrong_stands_on_top_with_a_way_out(operator: Page) -> None:
+    warning = {"code": "eviction_policy", "message": "Redis may forget.", "suggestion": "Set it to noeviction."}
+
+    def warned(route: Route) -> None:
+        document = route.fetch().json()
+        document["system"]["warnings"] = [warning]
+        document["workers"] = []
+        document["queue"]["pendingJobs"] = 2
+        route.fulfill(body=json.dumps(document), content_type="application/json")
+
+    operator.route(EVENTS, refused)
+    operator.route(QUEUE, warned)
+    operator.reload()
+    warnings = operator.get_by_role("list", name="Warnings").get_by_role("listitem")
+    expect(warnings).to_have_text(
+        [
+            "Redis may forget. Set it to noeviction.",
+            re.compile("2 jobs wait and no worker is running. Start a worker"),
+        ]
+    )
+    expect(operator.locator("#workers")).to_have_text("No worker is running.")
+
+
 def test_the_keyboard_alone_selects_and_deletes(operator: Page, service: Service) -> None:
     until_ended(service, send(service, "typed.txt"))
     only(operator, "typed")

@@ -1,5 +1,6 @@
 import pytest
 
+from app import create_app
 from app.domain.job import Priority
 from tests.jobs_in_states import failed
 from tests.web.secrets import ADMIN_TOKEN, SECRETS
@@ -38,6 +39,16 @@ def test_the_page_of_a_job_holds_its_id_and_nothing_that_a_user_wrote(admin, ser
     assert "<img src=x" not in answer.text
     assert answer.headers["X-Robots-Tag"] == "noindex"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+def test_where_nothing_may_be_changed_the_page_of_a_job_says_so(services, settings):
+    read_only = create_app(settings.model_copy(update={"admin_read_only": True}), services)
+    services.settings = read_only.extensions["services"].settings.model_copy(update={"admin_read_only": True})
+    admin = read_only.test_client()
+    admin.post("/admin/login", data={"token": ADMIN_TOKEN})
+    page = admin.get(f"/admin/jobs/{failed(services).id}").text
+    assert "data-read-only" in page
+    assert "for looking only" in page
 
 
 @pytest.mark.parametrize("job_id", [UNKNOWN, "x", "job_..", "<b>"])
