@@ -50,10 +50,13 @@ def command_queue() -> ResponseReturnValue:
 
 def _line_of(command: Command, at: Services) -> AuditEntry | None:
     """The line that a slice goes on with; None for a command that begins."""
-    operation = None if isinstance(command, schemas.Hold) else command.operation
-    if operation is None:
+    if isinstance(command, schemas.Hold):
         return None
-    line = at.audit.find(operation)
+    if command.operation is None:
+        if command.cursor is not None:  # it would be a line of its own
+            raise ValidationFailed("invalid_field", "A slice that goes on names its operation.", field="operation")
+        return None
+    line = at.audit.find(command.operation)
     if line is None or line.action != command.action:
         raise ValidationFailed("invalid_field", "There is no such operation of that action.", field="operation")
     return line
