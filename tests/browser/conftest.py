@@ -33,7 +33,7 @@ FLAGS = [
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @dataclass
