@@ -123,6 +123,8 @@ class Line:
             if how == "cut" and told:
                 return
         client.sendall(kept)
+        if how == "stalled":
+            self._stop.wait()  # nor is its end told
 
     def _drip(self, client: socket.socket, data: bytes) -> None:
         for at in range(0, len(data), SLOW_PIECE):
