@@ -6,9 +6,10 @@ export const figure = (value, digits = 1) => (Number.isFinite(value) ? value.toL
 export const percent = (share) => (Number.isFinite(share) ? `${figure(share * 100)} %` : "–");
 export const ago = (iso, now) => (iso ? `${seconds((now - Date.parse(iso)) / 1000)} ago` : "never");
 
-/** Seconds, short: 240 ms, 1.4 s, 3 min 20 s. */
+/** Seconds, short: 240 ms, 1.4 s, 3 min 20 s, 20 min. */
 export function lasting(value) {
   if (!Number.isFinite(value)) return "–";
+  if (value >= 60 && value % 60 === 0 && value < 3600) return `${value / 60} min`;
   if (value < 1) return `${Math.round(value * 1000)} ms`;
   return value < 60 ? `${figure(value)} s` : seconds(value);
 }
