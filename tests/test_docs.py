@@ -28,6 +28,7 @@ PAGES = [
         "docs/metrics.md",
         "docs/pages.md",
         "clients/python/README.md",
+        "clients/js/README.md",
     )
 ] + DECISIONS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def resume(at: Deployment) -> None:
 def command(at: Deployment, **asked: str) -> None:
     headers = {"Authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}", "Content-Type": "application/json"}
     assert at.client.ask("POST", "/api/admin/queue", json.dumps(asked).encode(), headers=headers).status == 200
+
+
+def restart_web(at: Deployment) -> None:
+    assert at.web_process
+    at.web_process.send(signal.SIGTERM)
+    assert at.web_process.wait() == 0
+    at.web()
 
 
 def jobs_of(at: Deployment, user: str) -> list[str]:

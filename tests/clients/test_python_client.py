@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import signal
 import socket
 import sys
 import threading
@@ -12,22 +11,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any, get_type_hints, is_typeddict
 
 import pytest
 
 from app.settings import ROOT
 from app.web import schemas
 from clients.python.ingest_client import Client, IngestError, documents, transport
-from tests.clients.conftest import MOST_BYTES, jobs_of, resume
+from tests.clients.conftest import MOST_BYTES, jobs_of, restart_web, resume
 from tests.processes import LIVE, Deployment
 from tests.proxy import Proxy, cut_down, cut_up, failing
 
 pytestmark = LIVE
 #: The types that have a model of the same name.
-DOCUMENTS = {
-    name for name in vars(documents).keys() & vars(schemas).keys() if hasattr(getattr(schemas, name), "model_fields")
-}
+DOCUMENTS = [name for name in vars(documents) if is_typeddict(getattr(documents, name)) and hasattr(schemas, name)]
 PACKAGE = ROOT / "clients" / "python" / "ingest_client"
 
 
@@ -162,13 +159,6 @@ def test_watching_outlasts_a_broken_connection_and_a_restart_of_the_service(
     assert versions == list(range(1, ends[0]["version"] + 1)), "none twice, none left out"
 
 
-def restart_web(at: Deployment) -> None:
-    assert at.web_process
-    at.web_process.send(signal.SIGTERM)
-    assert at.web_process.wait() == 0
-    at.web()
-
-
 def test_several_jobs_are_watched_in_one_stream(at: Deployment, client: Client) -> None:
     jobs = [at.client.upload(b"some words"), at.client.upload(b"other words"), "job_nowhere"]
     last = {event.data["jobId"]: event for event in client.events(jobs)}
@@ -251,7 +241,7 @@ def test_it_needs_the_standard_library_alone() -> None:
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_its_types_have_the_members_that_the_service_sends(name: str) -> None:
     sent = {field.alias for field in getattr(schemas, name).model_fields.values()}
     typed = set(get_type_hints(getattr(documents, name)))
