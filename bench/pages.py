@@ -43,6 +43,9 @@ DROP_MANY = """(count) => {
 }"""
 RECORD_FRAMES = """() => {
     window.frames_ = [];
+    window.tasks_ = [0];
+    const tasks = new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => window.tasks_.push(duration)));
+    tasks.observe({ entryTypes: ["longtask"] });
     let last = performance.now();
     const frame = (now) => { window.frames_.push(now - last); last = now; requestAnimationFrame(frame); };
     requestAnimationFrame((now) => { last = now; requestAnimationFrame(frame); });
@@ -103,6 +106,7 @@ def _smoothness(options: Options, say: Say) -> list[Figure]:
             page.evaluate(RECORD_FRAMES)
             steps = _move_all(at, jobs)
             frames: list[float] = page.evaluate("window.frames_")
+            longest = max(page.evaluate("window.tasks_"))
     say(f"  {steps} steps of {ROWS} jobs in {SECONDS} s, {len(frames)} frames")
     return [
         Figure(
@@ -110,7 +114,7 @@ def _smoothness(options: Options, say: Say) -> list[Figure]:
             max(frames),
             "ms",
             at_most=100,
-            note=f"{steps / SECONDS:.0f} steps a second",
+            note=f"{steps / SECONDS:.0f} steps a second; the page's own longest task {longest:.0f} ms (0: below 50)",
         ),
         Figure("pages: the same, p99", percentile(frames, 0.99), "ms", note=f"{len(frames)} frames in {SECONDS} s"),
     ]
