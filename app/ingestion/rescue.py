@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -25,6 +26,8 @@ EVERY_SECONDS = 1.0
 MISSED_MS = 2_000
 #: A process whose sweep failed or took longer than this judges nobody for a lease.
 SLOW_SECONDS = 1.0
+#: Of a sweep, for removing what has done its duty; the rest is for the next one.
+REMOVING_SECONDS = 0.4
 
 log = structlog.get_logger()
 
@@ -40,9 +43,15 @@ class Swept:
 
 
 class Sweep:
-    def __init__(self, services: Services, client: redis.Redis | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        client: redis.Redis | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`client` is the sweep's own, without retries, so that an outage is felt and not waited out."""
-        self._services = services
+        self._services, self._clock = services, clock
         self._jobs = services.jobs if client is None else JobStore(client)
         self._queues = services.queues if client is None else JobQueues(client)
         self._notes = services.notes if client is None else SweepNotes(client)
@@ -131,15 +140,20 @@ class Sweep:
                 swept.delivered += 1
 
     def _remove_spent(self, swept: Swept) -> None:
-        """Uploads of jobs that were completed a minute ago: nothing leaves that state, so they are not needed again."""
-        spent = self._jobs.spent()
-        for job_id in spent:
+        """Uploads of jobs that were completed a minute ago: nothing leaves that state, so they are not needed again.
+        As many as go in a short time: a bucket takes milliseconds for each, and a slow sweep may judge nobody."""
+        done: list[str] = []
+        give_up = self._clock() + REMOVING_SECONDS
+        for job_id in self._jobs.spent():
             try:
                 self._services.blobs.delete_upload(job_id)
             except StorageUnavailable:
-                return
-        self._jobs.forget_spent(spent)
-        swept.removed += len(spent)
+                break
+            done.append(job_id)
+            if self._clock() >= give_up:
+                break
+        self._jobs.forget_spent(done)
+        swept.removed += len(done)
 
 
 class SweepThread(threading.Thread):

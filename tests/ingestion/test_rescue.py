@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from app.adapters.job_store import LEASE_MS, SPENT_AFTER_MS
 from app.domain.job import JobStatus, Priority
+from app.errors import StorageUnavailable
 from app.ingestion.cancel import cancel
-from app.ingestion.rescue import MISSED_MS, Sweep
+from app.ingestion.rescue import MISSED_MS, REMOVING_SECONDS, Sweep
 from tests import jobs_in_states as jobs
 
 
@@ -174,6 +177,33 @@ def test_the_upload_of_a_completed_job_goes_a_minute_later_and_that_of_a_failed_
     assert sweep.run().removed == 1
     assert services.blobs.manifest(done.id) is None
     assert services.blobs.manifest(failed.id) is not None
+
+
+def test_a_store_that_takes_its_time_holds_up_no_sweep(services, clients, server, clock):
+    """Two of three go in the time that there is, and the third with the next sweep."""
+    spent = [jobs.completed(services, with_bytes=True) for _ in range(3)]
+    clock.advance(SPENT_AFTER_MS / 1000 + 1)
+    ticks = itertools.count(step=REMOVING_SECONDS / 2)
+    sweep = Sweep(services, clock=lambda: next(ticks))
+    assert [sweep.run().removed for _ in range(2)] == [2, 1]
+    assert [services.blobs.manifest(job.id) for job in spent] == [None, None, None]
+
+
+def test_what_was_removed_before_the_store_left_is_not_removed_again(services, sweep, clock, monkeypatch):
+    for _ in range(3):
+        jobs.completed(services, with_bytes=True)
+    clock.advance(SPENT_AFTER_MS / 1000 + 1)
+    real, asked = services.blobs.delete_upload, []
+
+    def leaving(job_id):
+        asked.append(job_id)
+        if len(asked) == 2:
+            raise StorageUnavailable("storage_unavailable")
+        real(job_id)
+
+    monkeypatch.setattr(services.blobs, "delete_upload", leaving)
+    assert [sweep.run().removed for _ in range(2)] == [1, 2]
+    assert len(asked) == 4
 
 
 def test_one_turn_a_second_is_enough_for_all_processes(services, sweep):
