@@ -134,11 +134,11 @@ class S3Client:
             secure=secure,
             http_client=self._pool,
         )
-        self._bucket, self._region, self._caller, self._part_bytes = place.bucket, place.region, caller, part_bytes
+        self._bucket, self._region, self.caller, self._part_bytes = place.bucket, place.region, caller, part_bytes
 
     def asked(self, step: Callable[[], _T], caller: Caller | None = None) -> _T:
         """What `step` gives, asked with patience; raises our errors. For steps that go beyond one call of this class."""
-        return (caller or self._caller).ask(lambda seconds: self._once(step, seconds))
+        return (caller or self.caller).ask(lambda seconds: self._once(step, seconds))
 
     def _unless(self, code: str, step: Callable[[], _T]) -> _T | None:
         """As `asked`, but None where the store refuses with that code."""

@@ -254,6 +254,13 @@ def test_the_installation_can_be_set_and_changed(blobs):
     assert blobs.is_empty()
 
 
+def test_of_two_that_take_a_store_into_use_the_first_wins(blobs):
+    blobs.set_installation("first", only_if_unset=True)
+    blobs.set_installation("second", only_if_unset=True)
+    assert blobs.installation() == "first"
+    assert blobs.prune_partials(-1) == 0
+
+
 def test_a_store_with_only_a_result_is_not_empty(blobs):
     put_result(blobs, new_job_id(), "t")
     assert not blobs.is_empty()

@@ -186,13 +186,6 @@ def test_an_upload_without_a_right_manifest_is_corrupt(moto, tmp_path, metadata)
         blobs.manifest(job_id)
 
 
-def test_parallel_installations_agree_on_one_id(minio, tmp_path):
-    stores = [over(minio, tmp_path, bucket="installation") for _ in range(2)]
-    stores[0].set_installation("first", only_if_unset=True)
-    stores[1].set_installation("second", only_if_unset=True)
-    assert [store.installation() for store in stores] == ["first", "first"]
-
-
 def test_what_is_spooled_is_gone_from_this_disk_in_the_end(moto, tmp_path):
     blobs = over(moto, tmp_path)
     manifest = put(blobs)
@@ -218,8 +211,9 @@ def test_an_upload_outlasts_a_network_that_fails_twice(blobs, line, fault, data)
     assert [upload.job_id for upload in blobs.list_uploads()] == [manifest.job_id]
 
 
-def test_a_completion_whose_answer_was_lost_is_recognised(blobs, line, monkeypatch):
+def test_a_completion_whose_answer_was_lost_is_recognised(minio, tmp_path, monkeypatch):
     """Put again it is refused, because the parts are an object already; and the object says whose it is."""
+    blobs = over(minio, tmp_path)
     complete, tries = blobs.client._minio._complete_multipart_upload, []
 
     def lost(*args):
@@ -244,6 +238,18 @@ def test_a_completion_that_did_nothing_is_no_success(moto, tmp_path, monkeypatch
     with pytest.raises(StorageUnavailable):
         put(blobs, LARGE, job_id)
     assert bytes_of(steady, job_id) == b"an older one"
+
+
+def test_who_answers_people_gives_up_in_time_and_spares_the_next_ones(moto, tmp_path):
+    """Five seconds are what a client may have to wait for its 503; a worker has nobody who waits."""
+    hurried, patient = (
+        open_s3_blobs(moto.place(), tmp_path, hurried=hurried).client.caller for hurried in (True, False)
+    )
+    assert hurried.patience.seconds < 5
+    assert hurried.patience.answer_seconds < 5
+    assert hurried.breaker
+    assert patient.patience.seconds > hurried.patience.seconds
+    assert not patient.breaker
 
 
 def test_what_cannot_be_deleted_now_is_not_waited_for(line, tmp_path):
