@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app.adapters.history import STEPS, History
 from app.ingestion.stats import queue_statistics
-from app.web import operator_schemas as schemas
+from app.web import statistics_schemas as schemas
 from app.web.auth import admin_required
 from app.web.context import services
 from app.web.statistics import history_document, statistics_document

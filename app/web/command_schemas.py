@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from app.domain.job import JobStatus, Priority
 from app.web.operator_schemas import Code, Label, plain_digits
-from app.web.schemas import Count, Document, JobId, Time
+from app.web.schemas import SUCCESS, Count, Document, JobId, Time
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _NO_TIME = "It should be milliseconds since 1970 or a time like 2026-11-24T16:31:23.508Z."
@@ -90,7 +90,7 @@ class Sliced(Command):
 class Cleanup(Sliced):
     """Removes ended jobs that are older than that, with their results."""
 
-    action: Literal["cleanup"]
+    action: Literal["cleanup"] = Field(description="Which command it is.")
     days_old: Days = Field(description="Days since the job's end.")
 
 
@@ -99,10 +99,10 @@ class Filter(Document):
 
     model_config = ConfigDict(json_schema_extra=_with_something_given)
 
-    status: JobStatus | None = None
-    user_id: Label | None = None
-    priority: Priority | None = None
-    code: Code | None = None
+    status: JobStatus | None = Field(None, description="In that state.")
+    user_id: Label | None = Field(None, description="With that label.")
+    priority: Priority | None = Field(None, description="Of that priority.")
+    code: Code | None = Field(None, description="Whose error has that code.")
     q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(None, description="Part of the file's name.")
     older_than_days: Days | None = Field(
         None, description="Since the job's end; since its begin while it has not ended."
@@ -118,8 +118,8 @@ class Filter(Document):
 class _Chosen(Sliced):
     model_config = ConfigDict(json_schema_extra={"oneOf": [_only("jobIds", "filter"), _only("filter", "jobIds")]})
 
-    job_ids: list[JobId] | None = Field(None, min_length=1, max_length=1_000)
-    filter: Filter | None = None
+    job_ids: list[JobId] | None = Field(None, min_length=1, max_length=1_000, description="The jobs themselves.")
+    filter: Filter | None = Field(None, description="Which jobs, by what they are.")
 
     @model_validator(mode="after")
     def _names_its_jobs_once(self) -> Self:
@@ -131,38 +131,42 @@ class _Chosen(Sliced):
 class Bulk(_Chosen):
     """One act on many jobs: those of a list, or those that a filter means (then at most 10,000 at once)."""
 
-    action: Literal["retry", "cancel", "delete"]
+    action: Literal["retry", "cancel", "delete"] = Field(description="What is done with each.")
 
 
 class Reprioritize(_Chosen):
     """Jobs that wait go into another line; those in other states are left as they are."""
 
-    action: Literal["priority"]
-    new_priority: Priority
+    action: Literal["priority"] = Field(description="Which command it is.")
+    new_priority: Priority = Field(description="The priority that they get.")
 
 
 class Hold(Command):
     """Jobs of a paused priority wait until it is resumed."""
 
-    action: Literal["pause", "resume"]
-    priority: Priority
+    action: Literal["pause", "resume"] = Field(description="`pause`: its jobs wait until `resume`.")
+    priority: Priority = Field(description="Whose jobs.")
 
 
 AnyCommand = Cleanup | Bulk | Reprioritize | Hold
 
 
 class Sampled(Document):
+    """A job that would be changed."""
+
     job_id: JobId
     name: str = Field(description="Of the file.")
-    status: JobStatus
+    status: JobStatus = Field(description="Its state now.")
 
 
 class Outcome(Document):
     """What a command did, or would do."""
 
-    success: Literal[True]
-    action: Literal["cleanup", "retry", "cancel", "delete", "priority", "pause", "resume"]
-    dry_run: bool
+    success: Literal[True] = SUCCESS
+    action: Literal["cleanup", "retry", "cancel", "delete", "priority", "pause", "resume"] = Field(
+        description="That of the command."
+    )
+    dry_run: bool = Field(description="Whether nothing was changed.")
     affected: Count = Field(
         description="How many jobs were changed; for pause and resume, how many it makes wait or go on."
     )
@@ -192,16 +196,20 @@ class AuditQuery(Document):
 
 
 class AuditEntry(Document):
-    at: Time
+    """One line of the audit list."""
+
+    at: Time = Field(description="When it began.")
     who: str = Field(description="`token` or `session`, and the address it came from.")
-    action: str
+    action: str = Field(description="As in the command.")
     target: str = Field(description="Which jobs were meant, in words.")
-    affected: Count
-    failed: Count
-    operation: OperationId
+    affected: Count = Field(description="How many jobs were changed.")
+    failed: Count = Field(description="How many could not be changed.")
+    operation: OperationId = Field(description="The same in each answer to its slices.")
 
 
 class AuditList(Document):
-    success: Literal[True]
+    """A page of the audit list."""
+
+    success: Literal[True] = SUCCESS
     entries: list[AuditEntry] = Field(description="Newest first; the last thousand are kept.")
     next_cursor: str | None = Field(description="Goes on after the last; null at the end.")

@@ -1,5 +1,6 @@
 """What travels over the API about one job, as models: the OpenAPI document is made of them, and tests hold every
-real answer against them. What the operator sends and sees stands in `operator_schemas`."""
+real answer against them. What the operator sends and sees stands in `operator_schemas`,
+`statistics_schemas` and `command_schemas`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from app.errors import QueueUnavailable
 from app.ingestion.stats import queue_statistics
 from app.web import admin_events
 from app.web.admin_events import News
-from app.web.operator_schemas import Statistics
+from app.web.statistics_schemas import Statistics
 from tests.jobs_in_states import pending
 from tests.web.secrets import ADMIN_TOKEN, AS_ADMIN, SECRETS
 

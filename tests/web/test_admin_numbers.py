@@ -7,7 +7,7 @@ from app.adapters.job_queues import BATCH_DELIVERY_ID
 from app.adapters.redis_memory import RedisMemory
 from app.domain.job import Priority
 from app.ingestion import stats
-from app.web.operator_schemas import History, Statistics
+from app.web.statistics_schemas import History, Statistics
 from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 

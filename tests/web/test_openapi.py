@@ -124,6 +124,13 @@ def test_parameters_and_headers_are_told_with_an_example():
     assert all(header["description"] and header["example"] for header in describe()["components"]["headers"].values())
 
 
+def test_every_document_and_every_member_is_told():
+    for name, schema in describe()["components"]["schemas"].items():
+        assert "description" in schema, name
+        members = schema.get("properties", {}).items()
+        assert [member for member, told in members if not {"description", "$ref"} & told.keys()] == [], name
+
+
 def test_the_members_are_camel_case():
     for name, schema in describe()["components"]["schemas"].items():
         assert not [member for member in schema.get("properties", {}) if "_" in member], name

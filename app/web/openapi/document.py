@@ -70,6 +70,7 @@ def model_schemas() -> dict[str, Any]:
     for name in form_models():
         members = found[name]["properties"]
         found[name]["properties"] = {each: without_null(member) for each, member in members.items()}
+    found["JobStatus"]["description"] = "Where a job is on its way; it ends as `completed` or `failed`."
     priority = {"type": "string", "enum": [each.value for each in PRIORITIES], "description": "How soon it is read."}
     return {name: _tidy(schema) for name, schema in sorted({**found, "Priority": priority}.items())}
 

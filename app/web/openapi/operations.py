@@ -42,7 +42,7 @@ def operation(route: Route) -> dict[str, Any]:
 
 def _id_of(method: str, path: str) -> str:
     parts = path.replace("-", "/").replace(".", "/").split("/")
-    name = "".join(part.strip("{}").capitalize() for part in parts)
+    name = "".join(part[:1].upper() + part[1:] for part in (part.strip("{}") for part in parts))
     return f"{method.lower()}{name or 'Root'}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from app.web import command_schemas as commands
 from app.web import operator_schemas as operator
+from app.web import statistics_schemas as statistics
 from app.web.openapi.parts import JOB_ID
 from app.web.openapi.shapes import EVENTS, JSON, TEXT, Answer, Body, Route
 
@@ -43,7 +44,7 @@ OPERATOR_ROUTES = (
         "GET",
         "/api/admin/queue",
         "Statistics of the queue and of what it runs on",
-        {200: Answer("The statistics.", operator.Statistics)},
+        {200: Answer("The statistics.", statistics.Statistics)},
         "operate",
         errors=("queue_unavailable",),
         guard="admin",
@@ -52,9 +53,9 @@ OPERATOR_ROUTES = (
         "GET",
         "/api/admin/history",
         "Throughput, errors and times of the last hours",
-        {200: Answer("Every step of that time.", operator.History)},
+        {200: Answer("Every step of that time.", statistics.History)},
         "operate",
-        query=operator.HistoryQuery,
+        query=statistics.HistoryQuery,
         errors=("invalid_field", "queue_unavailable"),
         guard="admin",
     ),
@@ -75,7 +76,7 @@ OPERATOR_ROUTES = (
         "GET",
         "/api/admin/events",
         "Live news for the operator's pages",
-        {200: Answer("Events named `statistics` and `jobs`; their data is one JSON line.", operator.News, (EVENTS,))},
+        {200: Answer("Events named `statistics` and `jobs`; their data is one JSON line.", statistics.News, (EVENTS,))},
         "operate",
         errors=("too_many_streams", "queue_unavailable"),
         guard="admin",
