@@ -181,6 +181,11 @@ def test_a_login_link_needs_a_running_instance() -> None:
     assert "start ./run first" in said.stderr
 
 
+def test_the_description_of_the_api_is_printed_for_machines_and_for_people() -> None:
+    assert json.loads(run("openapi").stdout)["openapi"] == "3.1.0"
+    assert run("openapi", "--markdown").stdout.startswith("# The API\n")
+
+
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
     assert all(command in text for command in (*cli.commands, "./run test"))

@@ -178,9 +178,10 @@ class Gone(Document):
 class Event(Document):
     """One event of a stream: the fields of server-sent events, with the JSON of their data as text."""
 
-    event: Literal["status", "waiting", "gone"] = Field(description="What is told.")
+    event: Literal["status", "waiting", "gone"] = Field(description="What is told.", examples=["gone"])
     data: str = Field(
         description="A Status, a WaitingEvent or a GoneEvent, in one line.",
+        examples=['{"jobId":"job_nxulyyzc64noh4ihlsibsz4p"}'],
         json_schema_extra={
             "contentMediaType": "application/json",
             "contentSchema": {
@@ -188,7 +189,11 @@ class Event(Document):
             },
         },
     )
-    id: str = Field("", description="For `Last-Event-ID`; an event without one cannot be gone on after.")
+    id: str = Field(
+        "",
+        description="For `Last-Event-ID`; an event without one cannot be gone on after.",
+        examples=["fdd10d96dab7.X"],
+    )
 
 
 class WaitingEvent(Document):

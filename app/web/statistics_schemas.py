@@ -199,9 +199,10 @@ class Statistics(Document):
 class News(Document):
     """One event of the operator's stream: the fields of server-sent events, with the JSON of their data as text."""
 
-    event: Literal["statistics", "jobs"] = Field(description="What is told.")
+    event: Literal["statistics", "jobs"] = Field(description="What is told.", examples=["jobs"])
     data: str = Field(
         description="The Statistics, or a hint that jobs have changed: `changed`, how many.",
+        examples=['{"changed":3}'],
         json_schema_extra={"contentMediaType": "application/json"},
     )
 

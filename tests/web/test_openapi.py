@@ -4,6 +4,7 @@ from typing import Union
 from urllib.parse import quote
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import TypeAdapter
 
 from app.domain.job import Priority
@@ -54,6 +55,11 @@ def test_the_description_is_served(client):
     answer = client.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.get_json()["openapi"] == "3.1.0"
+
+
+def test_the_description_is_openapi_3_1():
+    document = json.loads(json.dumps(describe()))
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
 def test_every_reference_leads_somewhere():
