@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import Service, watched_context
 from tests.browser.documents import BROKEN_PDF, pdf
 from tests.browser.line import Events, Line
-from tests.browser.upload_page import choose, expect_state, row
+from tests.browser.upload_page import RECORD_BARS, choose, expect_state, row
 from tests.processes import children_of, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]
@@ -132,7 +133,7 @@ def test_a_restart_of_the_server_in_the_middle_of_jobs_is_survived(context: Brow
     page = opened(context)
     choose(page, ("waits.txt", b"words"), priority="low")
     expect(row(page, "waits.txt")).to_contain_text("paused")
-    kill_web(service)
+    kill(service, b"gunicorn")
     choose(page, ("meanwhile.txt", b"more words"))
     eventually(lambda: answers(service), what="the web server to be back")
     expect_state(page, "meanwhile.txt", "completed")
@@ -140,9 +141,29 @@ def test_a_restart_of_the_server_in_the_middle_of_jobs_is_survived(context: Brow
     expect_state(page, "waits.txt", "completed")
 
 
-def kill_web(service: Service) -> None:
-    [web] = [pid for pid in children_of(service.pid) if b"gunicorn" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    os.killpg(web, signal.SIGKILL)
+def test_a_worker_that_is_killed_costs_no_job_and_sets_no_bar_back(context: BrowserContext, service: Service) -> None:
+    page = opened(context)
+    page.evaluate(RECORD_BARS)
+    choose(page, ("long.pdf", pdf(1200, lines=60)), ("after.txt", b"words"))
+    expect(row(page, "long.pdf")).to_have_attribute("data-state", re.compile("processing|completed"))
+    kill(service, b"worker.py")
+    expect_state(page, "long.pdf", "completed")
+    expect_state(page, "after.txt", "completed")
+    bars: dict[str, list[int]] = page.evaluate("window.bars")
+    assert all(seen == sorted(seen) for seen in bars.values())
+    assert bars["long.pdf"][-1] == 100
+
+
+def kill(service: Service, program: bytes) -> None:
+    os.killpg(eventually(lambda: pid_of(service, program), what=f"{program!r} to run"), signal.SIGKILL)
+
+
+def pid_of(service: Service, program: bytes) -> int | None:
+    for pid in children_of(service.pid):
+        with suppress(OSError):
+            if program in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+    return None
 
 
 def answers(service: Service) -> bool:

@@ -10,16 +10,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Service
 from tests.browser.documents import BROKEN_PDF, pdf
-from tests.browser.upload_page import choose, expect_state, press, row
+from tests.browser.upload_page import RECORD_BARS, choose, expect_state, press, row
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]
-
-RECORD = """() => {
-    window.seen = [];
-    new MutationObserver((changes) => {
-        for (const { target } of changes) window.seen.push(Number(target.getAttribute("aria-valuenow")));
-    }).observe(document.getElementById("rows"), { subtree: true, attributeFilter: ["aria-valuenow"] });
-}"""
 
 
 def job_id(page: Page) -> str:
@@ -28,10 +21,10 @@ def job_id(page: Page) -> str:
 
 
 def test_the_bar_moves_through_both_phases_and_never_back(page: Page) -> None:
-    page.evaluate(RECORD)
+    page.evaluate(RECORD_BARS)
     choose(page, ("long.pdf", pdf(1200, lines=60)))
     expect_state(page, "long.pdf", "completed")
-    seen: list[int] = page.evaluate("window.seen")
+    seen: list[int] = page.evaluate("window.bars['long.pdf']")
     assert seen == sorted(seen)
     assert seen[-1] == 100
     assert any(30 < value < 100 for value in seen)

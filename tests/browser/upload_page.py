@@ -7,6 +7,13 @@ import mimetypes
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 File = tuple[str, bytes]
+#: What each bar has shown, by the name of its file.
+RECORD_BARS = """() => {
+    window.bars = {};
+    new MutationObserver((changes) => {
+        for (const { target } of changes) (window.bars[target.ariaLabel] ??= []).push(Number(target.getAttribute("aria-valuenow")));
+    }).observe(document.getElementById("rows"), { subtree: true, attributeFilter: ["aria-valuenow"] });
+}"""
 
 
 def payload(file: File) -> FilePayload:
