@@ -7,11 +7,12 @@ in small pieces, so that each of them has its own time, and come in as streams.
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -26,7 +27,17 @@ from minio.datatypes import Part
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import genheaders
 
-from app.adapters.s3_errors import CERTIFICATE, CONNECTION, EXISTS, NO_BUCKET, NO_KEY, NO_UPLOAD, meaning_of
+from app.adapters.s3_errors import (
+    CERTIFICATE,
+    CONNECTION,
+    DENIED,
+    EXISTS,
+    NO_BUCKET,
+    NO_KEY,
+    NO_UPLOAD,
+    UNKNOWN,
+    meaning_of,
+)
 from app.adapters.s3_patience import Caller, Refusal
 from app.adapters.spool import SpoolFile
 from app.errors import IngestError
@@ -40,6 +51,7 @@ _PIECE_BYTES = 64 * 1024
 _CONNECT_SECONDS = 2.0
 _CONNECTIONS = 64
 _MARK = "put"
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each connection beyond those that are kept
 
 
 @dataclass(frozen=True)
@@ -140,21 +152,29 @@ class S3Client:
         """What `step` gives, asked with patience; raises our errors. For steps that go beyond one call of this class."""
         return (caller or self.caller).ask(lambda seconds: self._once(step, seconds))
 
-    def _unless(self, code: str, step: Callable[[], _T]) -> _T | None:
-        """As `asked`, but None where the store refuses with that code."""
+    def _unless(self, codes: Container[str | int], step: Callable[[], _T]) -> _T | None:
+        """As `asked`, but None where the store refuses with one of these codes."""
         try:
             return self.asked(step)
         except IngestError as error:
-            if isinstance(error.__cause__, Refusal) and error.__cause__.code == code:
+            if isinstance(error.__cause__, Refusal) and error.__cause__.code in codes:
                 return None
             raise
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
     def put(self, key: str, data: bytes, *, only_if_missing: bool = False) -> None:
-        """A small object; with `only_if_missing` one that is there stays."""
-        headers = {"If-None-Match": "*"} if only_if_missing else {}
-        self._unless(EXISTS if only_if_missing else "", lambda: self._put(key, data, headers))
+        """A small object; with `only_if_missing` one that is there stays, where the store knows how to do that."""
+
+        def step() -> None:
+            try:
+                self._put(key, data, {"If-None-Match": "*"} if only_if_missing else {})
+            except S3Error as error:
+                if not only_if_missing or error.code != UNKNOWN:
+                    raise
+                self._put(key, data, {})
+
+        self._unless([EXISTS] if only_if_missing else [], step)
 
     def put_file(
         self, key: str, file: SpoolFile, metadata: Mapping[str, str], *, only_if_missing: bool = False
@@ -222,12 +242,12 @@ class S3Client:
 
     def head(self, key: str) -> Head | None:
         """None where there is no such object."""
-        found = self._unless(NO_KEY, lambda: self._minio.stat_object(self._bucket, key))
+        found = self._unless([NO_KEY], lambda: self._minio.stat_object(self._bucket, key))
         return None if found is None else _head_of(found.metadata or {})
 
     def get(self, key: str) -> bytes | None:
         """A small object, whole; None where there is none."""
-        found: bytes | None = self._unless(NO_KEY, lambda: self.open(key, {}).body.read())
+        found: bytes | None = self._unless([NO_KEY], lambda: self.open(key, {}).body.read())
         return found
 
     def open(self, key: str, headers: Mapping[str, str]) -> Answer:
@@ -255,8 +275,11 @@ class S3Client:
         self.asked(lambda: self._minio.remove_object(self._bucket, key), caller)
 
     def unfinished(self) -> list[Unfinished]:
-        """Those that the server tells of: MinIO only of its own recent ones, and it removes them itself after a day."""
-        listed = self.asked(lambda: self._minio._list_multipart_uploads(self._bucket))
+        """Those that the server tells of, to us: MinIO only of its own recent ones, and it removes them itself after a
+        day; and a key may be good for everything but this."""
+        listed = self._unless([DENIED, UNKNOWN], lambda: self._minio._list_multipart_uploads(self._bucket))
+        if listed is None:
+            return []
         return [
             Unfinished(upload.object_name, upload.upload_id or "", self._age(upload.initiated_time))
             for upload in listed.uploads

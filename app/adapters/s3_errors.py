@@ -19,6 +19,8 @@ NO_KEY = "NoSuchKey"
 NO_UPLOAD = "NoSuchUpload"
 NO_RANGE = "InvalidRange"
 EXISTS = "PreconditionFailed"
+DENIED = "AccessDenied"
+UNKNOWN = "NotImplemented"
 
 _KEYS = "Tell the operator of this service to check S3_ACCESS_KEY and S3_SECRET_KEY, and what they allow."
 _PLACE = "Tell the operator of this service to check S3_ENDPOINT, S3_BUCKET and S3_REGION."
@@ -65,7 +67,7 @@ TABLE: dict[str, Meaning] = {
     NO_UPLOAD: _AWAY,  # pruned under a writer that was asleep for a day: from the start again
     "BadDigest": _AWAY,  # changed on the way
     "IncompleteBody": _AWAY,
-    "AccessDenied": _REFUSED,
+    DENIED: _REFUSED,
     "AllAccessDisabled": _REFUSED,
     "ExpiredToken": _REFUSED,
     "InvalidAccessKeyId": _REFUSED,
@@ -77,6 +79,7 @@ TABLE: dict[str, Meaning] = {
     "InvalidBucketName": _ELSEWHERE,
     "MethodNotAllowed": _ELSEWHERE,
     "PermanentRedirect": _ELSEWHERE,
+    UNKNOWN: _ELSEWHERE,
     NO_BUCKET: _ELSEWHERE,
     "EntityTooLarge": _FULL,
     "QuotaExceeded": _FULL,

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import trustme
 import urllib3
+from minio.error import S3Error
 from pydantic import SecretStr
 
 from app.adapters.breaker import FAILURES, Breaker
@@ -164,6 +165,44 @@ def test_only_old_unfinished_uploads_are_pruned(minio, tmp_path):
     assert blobs.prune_partials(3600) == 0
     assert blobs.prune_partials(-1) == 2
     assert blobs.client.unfinished() == []
+
+
+def refusal_of(code):
+    return S3Error(
+        response=None,
+        code=code,
+        message="no",
+        resource="/",
+        request_id=None,
+        host_id=None,
+        bucket_name=None,
+        object_name=None,
+    )
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NotImplemented"])
+def test_who_may_not_look_for_unfinished_uploads_keeps_house_all_the_same(moto, tmp_path, monkeypatch, code):
+    def refuse(*_args):
+        raise refusal_of(code)
+
+    blobs = over(moto, tmp_path)
+    blobs.client.put("checks/left", b"by a check that was cut short")
+    monkeypatch.setattr(blobs.client._minio, "_list_multipart_uploads", refuse)
+    assert blobs.prune_partials(-1) == 1
+
+
+def test_a_store_that_knows_no_conditions_is_taken_into_use_too(moto, tmp_path, monkeypatch):
+    blobs = over(moto, tmp_path)
+    real = blobs.client._minio._put_object
+
+    def refuse(bucket, key, data, headers):
+        if "If-None-Match" in headers:
+            raise refusal_of("NotImplemented")
+        return real(bucket, key, data, headers)
+
+    monkeypatch.setattr(blobs.client._minio, "_put_object", refuse)
+    blobs.set_installation("first", only_if_unset=True)
+    assert blobs.installation() == "first"
 
 
 def test_objects_of_others_are_passed_over(moto, tmp_path):
