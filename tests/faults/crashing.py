@@ -1,10 +1,10 @@
-"""Runs a program of ours that kills itself, once, right before or after one chosen step to the outside.
+"""Runs a program of ours that kills or freezes itself, once, right before or after one chosen step to the outside.
 
 usage: CRASH=PLAN python tests/faults/crashing.py PROGRAM [ARGUMENT…]    (PROGRAM may be `-m MODULE`)
 
 A plan is JSON: `when` is `before` or `after` (the answer has come), `step` a Redis command or the name of one of our
 scripts, `holding` a text that has to be in what is sent, `note` a file that is made first: where it exists, nothing
-happens any more, so that a program that is started again by its parent goes on.
+happens any more, so that a program that is started again by its parent goes on. `signal` is what it sends itself.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Plan:
     step: str
     note: str
     holding: str = ""
+    signal: str = "SIGKILL"
 
     def means(self, sent: bytes) -> bool:
         return self.step in steps_of(sent) and self.holding.encode() in sent
@@ -39,7 +40,7 @@ class Plan:
             os.close(os.open(self.note, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             return
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[self.signal])
 
 
 def steps_of(sent: bytes) -> set[str]:

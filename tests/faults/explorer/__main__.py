@@ -1,4 +1,4 @@
-"""usage: python -m tests.faults.explorer --short | --long [--seed N] [--cast NAME]"""
+"""usage: python -m tests.faults.explorer --short | --long [--faults N] [--most N] [--seed N] [--cast NAME]"""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ def explored(cast_names: str = "", *, most: int = SHORT, seed: int | None = None
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.explorer")
-    parser.add_argument("--long", action="store_true", help="every state, and one more fault in each schedule")
+    parser.add_argument("--long", action="store_true", help="every state there is")
+    parser.add_argument("--faults", type=int, default=0, help="so many more crashes in each schedule")
+    parser.add_argument("--most", type=int, help="states of each cast, in place of what the form says")
     parser.add_argument("--short", action="store_true", help=f"at most {SHORT:,} states of each cast (the default)")
     parser.add_argument("--seed", type=int, default=None, help="shuffles the order in which states are looked at")
     parser.add_argument("--cast", default="", help="only casts whose name has this in it")
     wanted = parser.parse_args()
     began = time.process_time()
-    most = 10**9 if wanted.long else SHORT
-    found = explored(wanted.cast, most=most, seed=wanted.seed, more_faults=int(wanted.long))
+    most = wanted.most or (10**9 if wanted.long else SHORT)
+    found = explored(wanted.cast, most=most, seed=wanted.seed, more_faults=wanted.faults)
     states, schedules = sum(one.states for one in found), sum(one.schedules for one in found)
     violations = sum(len(one.violations) for one in found)
     print(
