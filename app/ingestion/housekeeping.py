@@ -7,7 +7,7 @@ import structlog
 
 from app.adapters.job_store import SPENT_AFTER_MS
 from app.domain.job import Job, JobStatus
-from app.errors import IngestError, RequestRefused
+from app.errors import IngestError, RequestRefused, StorageFailed
 from app.ingestion.cleanup import expire
 from app.ingestion.submit import add_and_deliver, manifest_print, restored
 from app.services import Services
@@ -56,7 +56,11 @@ def _is_spent(services: Services, job: Job) -> bool:
 
 
 def _restore(services: Services, job_id: str, installation: str) -> int:
-    manifest = services.blobs.manifest(job_id)
+    try:
+        manifest = services.blobs.manifest(job_id)
+    except StorageFailed:  # it stays for whoever looks into it, and holds up nobody else's
+        log.warning("manifest_not_readable", job_id=job_id)
+        return 0
     if manifest is None or services.jobs.is_buried(job_id):
         return 0
     try:

@@ -53,6 +53,18 @@ def test_a_deleted_job_is_never_restored(services, upload, monkeypatch):
     assert services.jobs.get(job.id) is None
 
 
+def test_an_upload_whose_manifest_cannot_be_read_holds_up_no_other(services, upload, redis):
+    damaged, whole = sorted((upload().id, upload().id))
+    (services.blobs.root / "uploads" / f"{damaged}.json").write_bytes(b"{")
+    installation = services.binding()
+    redis.flushall()
+    services.jobs.set_installation(installation)
+    age(services, 61)
+    assert look_at_uploads(services, installation) == 1
+    assert services.jobs.get(whole) is not None
+    assert (services.blobs.root / "uploads" / damaged).exists()
+
+
 def test_nothing_is_touched_beside_a_redis_of_another_installation(services, upload, redis):
     job = upload()
     redis.flushall()
