@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import ssl
 import subprocess
 import threading
@@ -209,6 +210,18 @@ class Spread:
         self.first_web, self.second_web = self.one.web(), self.other.web()
         self.workers = [self.worker(), self.worker()]
         self.urgent = self.worker("urgent")
+        self.wait()
+
+    def mend(self) -> None:
+        """Whatever a test did to it: all of it is there, and nothing stands still."""
+        for worker in (*self.workers, self.urgent):
+            for pid in (worker.pid, *children_of(worker.pid)) if worker.is_alive else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        self.workers = [worker if worker.is_alive else self.worker() for worker in self.workers]
+        self.urgent = self.urgent if self.urgent.is_alive else self.worker("urgent")
+        self.first_web = self.first_web if self.first_web.is_alive else self.one.web()
+        self.second_web = self.second_web if self.second_web.is_alive else self.other.web()
         self.wait()
 
     def wait(self) -> None:
