@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from app.settings import Settings, load_settings, shown
+
+if TYPE_CHECKING:
+    from app.ingestion.rebuild import Rebuilt
 
 EPILOG = "`./run test` (arguments as for pytest) checks this copy. Settings come from the environment: see README.md."
 
@@ -65,16 +69,40 @@ def login() -> None:
 
 @cli.command()
 def rebuild() -> None:
-    """Adopt the stored files of another Redis, and restore their jobs."""
+    """Adopt the stored files of another Redis: unfinished jobs run again, finished ones are listed.
+
+    May be stopped at any time and called again. Until it has ended uploads are refused and nothing is pruned."""
+    import sys
+
     from app.errors import IngestError
     from app.ingestion.rebuild import rebuild as rebuild_from_files
     from app.services import connect
 
+    on_terminal = sys.stderr.isatty()
     try:
-        rebuilt = rebuild_from_files(connect(_with_running_redis(load_settings()), role="rebuild"))
+        services = connect(_with_running_redis(load_settings()), role="rebuild")
+        rebuilt = rebuild_from_files(services, tell=lambda so_far: _tell(so_far, over=on_terminal))
     except IngestError as error:
         raise click.ClickException(f"{error.message} {error.suggestion}") from None
-    click.echo(f"The files of installation {rebuilt.installation} are adopted; {rebuilt.restored} jobs wait again.")
+    finally:
+        if on_terminal:
+            click.echo(err=True)
+    click.echo(
+        f"The files of installation {rebuilt.installation} are adopted; {rebuilt.restored} jobs wait again.\n"
+        f"{rebuilt.listed} finished jobs are listed from their results."
+    )
+    if rebuilt.unknown:
+        click.echo(
+            f"{rebuilt.unknown} results of an older version do not say whose they are; they are pruned in an hour."
+        )
+
+
+def _tell(so_far: Rebuilt, *, over: bool) -> None:
+    """How far it is: one line that grows on a terminal, else a line after each slice."""
+    line = (
+        f"{so_far.uploads} uploads and {so_far.results} results seen, {so_far.restored + so_far.listed} jobs restored"
+    )
+    click.echo(f"\r{line}" if over else line, nl=not over, err=True)
 
 
 @cli.command()

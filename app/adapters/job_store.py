@@ -141,13 +141,16 @@ class JobStore:
 
     def add(self, job: Job, *, installation: str, fingerprint: str = "") -> Job:
         """Writes a new job with its places and first log entry; finding its own id there gives the job that is there.
+        Its key is remembered for what is left of a day since it was accepted.
 
         Raises QueueUnavailable (also when Redis belongs to another blob store), RequestRefused if it was deleted.
         """
         pairs: list[str | int] = [part for pair in places(job).items() for part in pair]
-        key = job.idempotency_key or ""
+        keep = IDEMPOTENCY_SECONDS - max(0, self.known_now() - job.created_at) // 1000
+        key = (job.idempotency_key or "") if keep > 0 else ""  # another job may have it by now
+        log_life = LOG_LIFE_MS if job.status.is_final else 0
         answer = self._add(
-            self.now_argument(), job.id, installation, _dump(job), key, fingerprint, IDEMPOTENCY_SECONDS, *pairs
+            self.now_argument(), job.id, installation, _dump(job), key, fingerprint, keep, log_life, *pairs
         )
         if answer[0] == b"foreign":
             raise QueueUnavailable("queue_unavailable", retry_after=30)
@@ -285,8 +288,15 @@ class JobStore:
         self._remove("tombs", job_ids)
 
     def is_buried(self, job_id: str) -> bool:
+        return bool(self.buried([job_id]))
+
+    def buried(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of them that were deleted."""
+        if not job_ids:
+            return set()
         with translated():
-            return self._redis.zscore(f"{PREFIX}tombs", job_id) is not None
+            scores: Any = self._redis.zmscore(f"{PREFIX}tombs", list(job_ids))
+        return {job_id for job_id, score in zip(job_ids, scores, strict=True) if score is not None}
 
     def _range(self, place: str, limit: int, *, until: int | None = None) -> list[str]:
         with translated():

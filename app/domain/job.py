@@ -8,7 +8,7 @@
 *pending*     accepted, its bytes stored; set by submit, by a give-back and by a retry of a failed job; left by a claim.
 *processing*  a worker holds it under a claim; set by a claim; left by whoever holds the claim, by the sweep, by a cancel.
 *retrying*    an attempt failed and another is due at `due_at`; set by a failure or a loss; left by a claim once due.
-*completed*   the result is stored; nothing leaves it. Kept for RETENTION_DAYS.
+*completed*   the result is stored (from which a rebuild can set it too); nothing leaves it. Kept for RETENTION_DAYS.
 *failed*      no further attempt is made, also after a cancel; left only by a retry somebody asks for. Kept likewise.
 
 Its priority may change while it is pending or retrying. `queued_at` is since when it waits, where that is not since its
@@ -116,7 +116,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One finished attempt; `outcome` is `completed`, `given_back` or the code of the failure."""
+    """One finished attempt; `outcome` is `completed`, `given_back`, `restored` (completed, as its result tells) or the
+    code of the failure."""
 
     run: int
     number: int

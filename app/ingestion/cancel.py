@@ -76,10 +76,12 @@ def delete(services: Services, job_id: str, *, only_final: bool = False) -> bool
 
 
 def _remove_blobs(services: Services, job: Job) -> None:
-    """The upload and the results that the record knows of; strays of earlier claims are pruned by the housekeeping."""
-    services.blobs.delete_upload(job.id)
+    """The results that the record knows of, then the upload; strays of earlier claims are pruned by the housekeeping.
+
+    In this order, so that a crash in between leaves no finished job for a rebuild to list."""
     for token in {job.result_token, job.claim.token if job.claim else None} - {None}:
         services.blobs.delete_result(job.id, str(token))
+    services.blobs.delete_upload(job.id)
 
 
 def _changed(services: Services, job_id: str, change: Callable[[Job], Job]) -> tuple[Job, Job]:

@@ -43,7 +43,7 @@ def look_at_uploads(services: Services, installation: str, *, older_than: float 
     count = 0
     for upload, record in zip(uploads, records, strict=True):
         if record is None and upload.age_seconds >= older_than:
-            count += _restore(services, upload.job_id, installation)
+            count += restore(services, upload.job_id, installation)
         elif record is not None and upload.age_seconds >= older_than and _is_spent(services, record):
             services.blobs.delete_upload(upload.job_id)
     services.notes.move_cursor("uploads", _next_start([upload.job_id for upload in uploads]))
@@ -55,16 +55,18 @@ def _is_spent(services: Services, job: Job) -> bool:
     return job.status is JobStatus.COMPLETED and ended + SPENT_AFTER_MS < services.jobs.now()
 
 
-def _restore(services: Services, job_id: str, installation: str) -> int:
+def restore(services: Services, job_id: str, installation: str) -> int:
+    """The upload's job waits again: 1, or 0 where there is none to restore. Raises QueueUnavailable, StorageUnavailable."""
     try:
         manifest = services.blobs.manifest(job_id)
+        if manifest is None or services.jobs.is_buried(job_id):
+            return 0
+        job = restored(manifest)
     except StorageFailed:  # it stays for whoever looks into it, and holds up nobody else's
         log.warning("manifest_not_readable", job_id=job_id)
         return 0
-    if manifest is None or services.jobs.is_buried(job_id):
-        return 0
     try:
-        add_and_deliver(services, restored(manifest), installation=installation, print_=manifest_print(manifest))
+        add_and_deliver(services, job, installation=installation, print_=manifest_print(manifest))
     except RequestRefused:  # deleted meanwhile
         return 0
     log.warning("job_restored", job_id=job_id)
@@ -72,9 +74,12 @@ def _restore(services: Services, job_id: str, installation: str) -> int:
 
 
 def prune_results(services: Services) -> int:
-    """Results are listed first and the record read after, so that none is taken for rubbish that became current."""
+    """Results are listed first and the record read after, so that none is taken for rubbish that became current.
+
+    Those of a deleted job go at once: nothing may be left of it that a rebuild could list."""
     results = services.blobs.list_results(services.notes.cursor("results"), SLICE)
-    old = [result for result in results if result.age_seconds >= PRUNE_RESULT_AFTER]
+    buried = services.jobs.buried([result.job_id for result in results])
+    old = [result for result in results if result.age_seconds >= PRUNE_RESULT_AFTER or result.job_id in buried]
     records = services.jobs.get_many([result.job_id for result in old])
     count = 0
     for result, job in zip(old, records, strict=True):

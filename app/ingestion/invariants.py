@@ -121,7 +121,7 @@ def _ends(job: Job) -> Iterator[str]:
             yield "its history goes back to an earlier run"
     if job.status.is_final is not (job.completed_at is not None):
         yield f"is {job.status.value} and has {'an' if job.completed_at else 'no'} end"
-    if job.status is COMPLETED and (not job.history or job.history[-1].outcome != "completed"):
+    if job.status is COMPLETED and (not job.history or job.history[-1].outcome not in ("completed", "restored")):
         yield "is completed, and no attempt of it was"
     if job.status is FAILED and job.failure is None:
         yield "failed for no reason"

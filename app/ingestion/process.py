@@ -17,6 +17,7 @@ from app.adapters.result_file import ResultReader, ResultWriter
 from app.domain.job import Failure, Job, Priority, Progress
 from app.errors import IngestError, QueueUnavailable, StorageFailed, StorageUnavailable
 from app.ingestion.holding import ClaimLost, Holding
+from app.ingestion.relist import FACTS, METADATA, facts_of, summary_in
 from app.services import Services
 
 PREVIEW_CHARACTERS = 1_000
@@ -163,7 +164,8 @@ def extract(services: Services, holding: Holding) -> dict[str, Any]:
             else:
                 document = frame
         summary = tally.summary(document, job, milliseconds=round((time.monotonic() - began) * 1000))
-        writer.finish({**summary, "metadata": dict(document.metadata)})
+        facts = facts_of(job, now=services.jobs.known_now())
+        writer.finish({**summary, METADATA: dict(document.metadata), FACTS: facts})
         sink.commit()
     return summary
 
@@ -254,5 +256,5 @@ def _copied(services: Services, holding: Holding, reader: ResultReader) -> Mappi
 
 
 def _completed_with(document: Mapping[str, Any]) -> Callable[[Job, int], Job]:
-    summary = {key: value for key, value in document.items() if key != "metadata"}
+    summary = summary_in(document)
     return lambda job, now: job.completed(summary, now=now)

@@ -10,7 +10,7 @@ from app.adapters.blob_store import Manifest, UploadWriter
 from app.adapters.idempotency import KeyHold, digest, fingerprint
 from app.domain.ids import new_job_id
 from app.domain.job import FileInfo, Job, Priority
-from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
+from app.errors import QueueUnavailable, StorageFailed, StorageUnavailable, ValidationFailed
 from app.ingestion.waiting import seconds_to_drain, snapshot_of
 from app.services import Services
 
@@ -144,11 +144,15 @@ def manifest_print(manifest: Manifest) -> str:
 
 
 def restored(manifest: Manifest) -> Job:
-    """The job that the manifest tells of, as it was accepted."""
+    """The job that the manifest tells of, as it was accepted. Raises StorageFailed for a priority that there is not."""
+    try:
+        priority = Priority(manifest.priority)
+    except ValueError as error:
+        raise StorageFailed("blob_corrupt") from error
     file = FileInfo(manifest.name, manifest.size, manifest.type, manifest.sha256)
     return Job.new(
         manifest.job_id,
-        priority=Priority(manifest.priority),
+        priority=priority,
         file=file,
         now=manifest.created_at,
         user_id=manifest.user_id,

@@ -71,7 +71,9 @@ class PastAttempt(Document):
     attempt: Annotated[int, Field(ge=1)] = Field(description="Its number within the run.")
     started_at: Time = Field(description="When it began.")
     ended_at: Time = Field(description="When it ended.")
-    outcome: str = Field(description="completed, given_back, or the code of the failure.")
+    outcome: str = Field(
+        description="completed, given_back, restored (listed from its result), or the code of the failure."
+    )
     worker: str = Field(description="The name of who read.")
     seconds: Annotated[float, Field(ge=0)] = Field(description="How long it took.")
 

@@ -21,7 +21,7 @@ const { ask } = actions(find("ask"), (words) => {
 });
 
 /** How an attempt ended, as a sentence's end. */
-const OUTCOMES = { completed: "read it to the end", given_back: "was given back: its worker was told to stop", worker_lost: "was lost: its worker died or froze", cancelled: "was stopped: somebody cancelled the job" };
+const OUTCOMES = { completed: "read it to the end", restored: "read it to the end, as its stored result tells: the record was lost", given_back: "was given back: its worker was told to stop", worker_lost: "was lost: its worker died or froze", cancelled: "was stopped: somebody cancelled the job" };
 
 /** The history as entries, oldest first: what, when, by whom, for how long. */
 function events({ job, history, claim, dueAt }, now) {
@@ -32,7 +32,7 @@ function events({ job, history, claim, dueAt }, now) {
       run = attempt.run;
       entries.push({ key: `run ${run}`, at: null, what: `Run ${run}: somebody asked for a retry`, aside: "" });
     }
-    const state = attempt.outcome === "completed" ? "completed" : attempt.outcome === "given_back" || attempt.outcome === "cancelled" ? "cancelled" : "failed";
+    const state = attempt.outcome === "completed" || attempt.outcome === "restored" ? "completed" : attempt.outcome === "given_back" || attempt.outcome === "cancelled" ? "cancelled" : "failed";
     const why = OUTCOMES[attempt.outcome] ?? "failed";
     entries.push({
       key: `attempt ${index}`, at: attempt.startedAt, state, what: `Attempt ${attempt.attempt} ${why}`, code: attempt.outcome in OUTCOMES ? "" : attempt.outcome,

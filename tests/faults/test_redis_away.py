@@ -274,6 +274,40 @@ def test_row_18_a_redis_that_was_wiped_or_is_another_one_costs_nothing(
     check(at, texts)
 
 
+def test_row_18_a_rebuild_that_is_killed_is_called_again_and_lists_what_was_finished(
+    deploy: Callable[..., Deployment],
+) -> None:
+    """Guards the rebuild's last step, which alone lets the batch prune, and the facts that a result carries."""
+    at = deploy()
+    at.web()
+    at.warm_worker()
+    texts = {at.client.upload(text.encode(), key=text): text for text in ("one", "two", "three")}
+    before = {job_id: at.client.until(job_id) for job_id in texts}
+    texts |= {member.decode(): "to warm up" for member in at.redis.zrange(f"{PREFIX}jobs", 0, -1)} | texts
+    for job_id in texts:
+        at.services.blobs.delete_upload(job_id)  # as the sweep does a minute later
+    at.age_files(3 * 86_400)
+    at.redis.flushall()
+
+    killed = at.start("-m", "app", "rebuild", crash={"when": "after", "step": "add"})
+    assert killed.wait() == -signal.SIGKILL
+    assert at.client.batch().status == 503
+    assert len(results(at)) == len(texts)
+
+    assert "; 0 jobs wait again.\n" in rebuild(at)
+    eventually(lambda: at.client.ask("GET", "/readyz").status == 200, what="/readyz to see it")
+    for job_id, document in before.items():
+        again = at.client.status(job_id)  # its end as the result notes it, a moment before the record did
+        assert [again[part] for part in ("file", "result", "progress")] == [
+            document[part] for part in ("file", "result", "progress")
+        ]
+        assert again["timestamps"]["createdAt"] == document["timestamps"]["createdAt"]
+        assert at.client.text(job_id) == texts[job_id]
+    assert at.client.upload(b"two", key="two") in texts
+    assert at.client.batch().status == 200
+    check(at, texts)
+
+
 def results(at: Deployment) -> list[str]:
     return [result.token for result in at.services.blobs.list_results()]
 

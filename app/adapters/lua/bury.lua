@@ -14,6 +14,7 @@ for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended
 end
 if decoded.failure then redis.call('ZREM', prefix .. 'failed:' .. decoded.failure.code, id) end
 if decoded.claim then redis.call('HDEL', prefix .. 'workers:' .. decoded.claim.holder, 'jobId', 'token') end
-if decoded.idempotency_key then redis.call('DEL', prefix .. 'idem:' .. decoded.idempotency_key) end
+local key = decoded.idempotency_key and prefix .. 'idem:' .. decoded.idempotency_key
+if key and redis.call('HGET', key, 'job') == id then redis.call('DEL', key) end  -- a day later it may be another job's
 redis.call('PUBLISH', prefix .. 'changed', id)
 return 1
