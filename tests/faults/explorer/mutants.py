@@ -119,7 +119,7 @@ MUTANTS = (
     Mutant("an id that is there already", "one key, the same once more", script("add", "if existing then return {'exists', existing} end", "")),
     Mutant("the id that a key keeps", "one key, two uploads", script("hold_key", "local id = entry[1] or ARGV[4]", "local id = ARGV[4]")),
     Mutant("a result that may still be committed", "pruned while it is worked on", code(housekeeping, "prune_results", _pruned_though_live)),
-    Mutant("the restore of what has no record", "an upload", code(housekeeping, "_restore", lambda *args: 0)),
+    Mutant("the restore of what has no record", "an upload", code(housekeeping, "restore", lambda *args: 0)),
     Mutant("the end of losses", "the third loss", code(Job, "lost", _lost_for_ever)),
     Mutant("record before bytes in a deletion", "deleted in mid-work", code(casts, "delete", _bytes_first)),
 )  # fmt: skip
