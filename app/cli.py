@@ -106,31 +106,14 @@ def _tell(so_far: Rebuilt, *, over: bool) -> None:
 
 
 @cli.command()
-def check() -> None:
-    """Look for lost, doubled and left-over jobs; change nothing.
-
-    The exit status is 0 if all is as it must be, also while jobs are under way, and 1 if something is wrong."""
-    from app.errors import IngestError
-    from app.ingestion.check import check as look
-    from app.ingestion.check import lines_of
-    from app.services import connect
-
-    try:
-        services = connect(_with_running_redis(load_settings()), role="check")
-        report = look(services)
-        for line in lines_of(services, report):
-            click.echo(line)
-    except IngestError as error:
-        raise click.ClickException(f"{error.message} {error.suggestion}") from None
-    raise SystemExit(1 if report.violations else 0)
-
-
-@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one document of JSON instead.")
-def doctor(as_json: bool) -> None:
+@click.option("--check", is_flag=True, help="Look for lost, doubled and left-over jobs instead.")
+def doctor(as_json: bool, check: bool) -> None:
     """Say what would be used and why, and what is wrong; change nothing.
 
     The exit status is 0 if nothing is wrong, whatever advice there is, and 1 if something is."""
+    if check:
+        raise SystemExit(0 if _jobs_are_well(_with_running_redis(load_settings())) else 1)
     import json
 
     from app.settings import WrongSettings, read_settings
@@ -142,6 +125,22 @@ def doctor(as_json: bool) -> None:
         report = of_wrong_settings(error.lines)
     click.echo(json.dumps(report.document(), indent=1) if as_json else "\n".join(report.lines()))
     raise SystemExit(0 if report.is_well else 1)
+
+
+def _jobs_are_well(settings: Settings) -> bool:
+    """Prints what is wrong with the jobs, and what is under way."""
+    from app.errors import IngestError
+    from app.ingestion.check import check, lines_of
+    from app.services import connect
+
+    try:
+        services = connect(settings, role="check")
+        report = check(services)
+        for line in lines_of(services, report):
+            click.echo(line)
+    except IngestError as error:
+        raise click.ClickException(f"{error.message} {error.suggestion}") from None
+    return not report.violations
 
 
 @cli.command()

@@ -192,7 +192,7 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_check_says_in_words_and_by_its_exit_status_whether_something_is_wrong(
+def test_the_doctors_check_says_in_words_and_by_its_exit_status_whether_something_is_wrong(
     services: Services, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
     job = pending(services, with_bytes=True)
@@ -200,7 +200,7 @@ def test_check_says_in_words_and_by_its_exit_status_whether_something_is_wrong(
         services.blobs.delete_upload(job.id)
     monkeypatch.setattr("app.services.connect", lambda settings, role: services)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
-    result = CliRunner().invoke(cli, ["check"])
+    result = CliRunner().invoke(cli, ["doctor", "--check"])
     assert result.exit_code == int(broken)
     assert f"1 jobs, 0 results, {int(broken)} violations" in result.output
     assert "not drained: 1 missing deliveries of priority medium, 1 pending jobs" in result.output

@@ -51,9 +51,9 @@ class Found:
     violations: list[tuple[str, list[str]]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        cut = "" if self.is_whole else ", cut off"
+        cut, schedules = ("", _short(self.schedules)) if self.is_whole else (", cut off", "?")
         return (
-            f"{self.cast:34} {self.states:8,} states {_short(self.schedules):>8} schedules {self.ends:5} ends"
+            f"{self.cast:34} {self.states:8,} states {schedules:>8} schedules {self.ends:5} ends"
             f" {self.steps:7,} steps carried out, {len(self.violations)} violations{cut}"
         )
 
