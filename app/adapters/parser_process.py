@@ -25,6 +25,8 @@ MEMORY_BYTES = 512 * 1024 * 1024
 FIRST_ENGINE_SHARE = 0.7
 #: Seconds that a child may take to get ready; they are not counted as the file's.
 START_SECONDS = 20.0
+#: How many children in a row may die before they are ready (whoever runs out of memory kills them, too).
+START_TRIES = 3
 
 _PROGRAM = Path(__file__).resolve().parents[1] / "extraction" / "parser_main.py"
 _NO_FILE = "blob_missing"
@@ -138,9 +140,9 @@ class ParserProcess:
     ) -> Iterator[PageFrame | Document]:
         """Read the rest with a child that is as good as new, a PDF by the other engine."""
         try:
-            child = self._ready_child(deadline)
+            child = self._started_child(deadline)
         except ChildDied as error:
-            raise InternalError("internal") from error
+            raise _no_child() from error
         except DeadlinePassed as error:
             raise JobTimeout from error
         words = reading.words
@@ -196,15 +198,21 @@ class ParserProcess:
         return _GaveUp(error) if again else error
 
     def _first_child(self) -> ParserChild:
-        """Return a child that waits for work; raises `InternalError` if two in a row cannot start."""
-        deadline = time.monotonic() + START_SECONDS
+        """Return a child that waits for work; raises `InternalError` if none can start."""
         try:
+            return self._started_child(time.monotonic() + START_SECONDS)
+        except (ChildDied, DeadlinePassed) as error:
+            raise _no_child() from error
+
+    def _started_child(self, deadline: float) -> ParserChild:
+        """Return a child that waits for work; one that died at its start says nothing about the file, so that others
+        are tried. Raises `ChildDied` and `DeadlinePassed`."""
+        for _ in range(START_TRIES - 1):
             try:
                 return self._ready_child(deadline)
             except ChildDied:
-                return self._ready_child(deadline)
-        except (ChildDied, DeadlinePassed) as error:
-            raise InternalError("internal") from error
+                continue
+        return self._ready_child(deadline)
 
     def _ready_child(self, deadline: float) -> ParserChild:
         """Return the child there is, or a fresh one; raises `ChildDied` and `DeadlinePassed` where none gets ready."""
@@ -248,3 +256,10 @@ class ParserProcess:
         child, self._child, self._busy = self._child, None, False
         if child:
             child.close()
+
+
+def _no_child() -> InternalError:
+    """No fault of the file, so it is worth another attempt when the machine is better."""
+    error = InternalError("internal")
+    error.retryable = True
+    return error

@@ -236,9 +236,45 @@ def test_a_bomb_in_a_pdf_is_a_limit(parser, tmp_path):
 @pytest.mark.parametrize("command", [["/nonexistent/python"], [sys.executable, "-c", "pass"], ["/bin/echo"]])
 def test_a_child_that_cannot_start_is_not_the_fault_of_the_file(tmp_path, command):
     process = ParserProcess(command=command)
-    with pytest.raises(InternalError):
+    with pytest.raises(InternalError) as caught:
         list(read(process, tmp_path, TEXT))
+    assert caught.value.retryable
     process.close()
+
+
+def killing_at_the_start(parser, monkeypatch, times):
+    """From now on that many children in a row are killed before they are ready, as by a kernel that wants memory."""
+    start, left = parser._start, [True] * times
+
+    def started():
+        child = start()
+        if left:
+            left.pop()
+            os.kill(child.pid, signal.SIGKILL)
+        return child
+
+    monkeypatch.setattr(parser, "_start", started)
+
+
+def test_children_that_are_killed_as_they_start_cost_the_file_nothing(faulty, monkeypatch):
+    killing_at_the_start(faulty, monkeypatch, 2)
+    assert texts(faulty.do(["one"])) == ["one"]
+
+
+def test_a_child_that_is_killed_as_it_takes_over_is_followed_by_another(faulty, monkeypatch):
+    pages = faulty.do(["one", "exit"], ["two"])
+    assert next(pages).text == b"one"
+    killing_at_the_start(faulty, monkeypatch, 2)
+    assert texts(pages) == ["two"]
+
+
+def test_a_file_whose_reader_could_not_start_is_worth_another_attempt(faulty, monkeypatch):
+    pages = faulty.do(["one", "exit"], ["two"])
+    assert next(pages).text == b"one"
+    killing_at_the_start(faulty, monkeypatch, 9)
+    with pytest.raises(InternalError) as caught:
+        list(pages)
+    assert caught.value.retryable
 
 
 # What its owner does to the child
