@@ -20,9 +20,11 @@ class SweepNotes:
         self._outage = Script(client, "outage")
         self._missed = Script(client, "missed")
 
-    def take_turn(self, name: str) -> bool:
+    def take_turn(self, name: str, *, judging: bool = True) -> bool:
+        """Who judges nobody for a while has turns of its own: it must not keep those who would from theirs."""
+        turn = f"{PREFIX}sweep:turn" if judging else f"{PREFIX}sweep:turn:unjudging"
         with translated():
-            return bool(self._redis.set(f"{PREFIX}sweep:turn", name, nx=True, px=TURN_MS))
+            return bool(self._redis.set(turn, name, nx=True, px=TURN_MS))
 
     def since_outage(self) -> tuple[int, int]:
         """When the server came back last, and its present time (ms)."""

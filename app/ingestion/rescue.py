@@ -61,7 +61,8 @@ class Sweep:
         """One turn, if nobody else has it. An outage of Redis is noted, not raised."""
         began = time.monotonic()
         try:
-            swept = self.run() if self._notes.take_turn(self._services.name) else None
+            turn = self._notes.take_turn(self._services.name, judging=began >= self._judge_from)
+            swept = self.run() if turn else None
         except QueueUnavailable:
             self._judge_from = time.monotonic() + LEASE_MS / 1000
             return None

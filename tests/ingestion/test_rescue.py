@@ -209,3 +209,23 @@ def test_what_was_removed_before_the_store_left_is_not_removed_again(services, s
 def test_one_turn_a_second_is_enough_for_all_processes(services, sweep):
     assert sweep.offer() is not None
     assert Sweep(services).offer() is None
+
+
+def test_a_process_that_judges_nobody_for_a_while_does_not_keep_another_from_it(
+    services, sweep, clients, clock, redis, monkeypatch
+):
+    """A sweep that took long (its process was frozen) judges nobody for a lease; it is often the first of each second."""
+    jobs.processing(services)
+    clients.clear()
+    thawed = Sweep(services)
+    with monkeypatch.context() as frozen:
+        frozen.setattr(thawed, "run", lambda: setattr(thawed, "_judge_from", float("inf")))
+        thawed.offer()
+    rescued = 0
+    for _ in range(MISSED_MS // 1000 + 1):
+        redis.delete("ingest:sweep:turn", "ingest:sweep:turn:unjudging")  # the next second
+        clock.advance(1)
+        thawed.offer()
+        other = sweep.offer()
+        rescued += other.rescued if other else 0
+    assert rescued == 1
