@@ -50,6 +50,10 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["soak"]:  # takes no figure for the README, and an hour
+        from bench import soak
+
+        return soak.main(sys.argv[2:])
     given = _arguments()
     if sys.platform != "linux":
         _say("The bench reads /proc, so it needs Linux.")
