@@ -12,7 +12,7 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -152,7 +152,7 @@ class S3Client:
         """What `step` gives, asked with patience; raises our errors. For steps that go beyond one call of this class."""
         return (caller or self.caller).ask(lambda seconds: self._once(step, seconds))
 
-    def _unless(self, codes: Container[str | int], step: Callable[[], _T]) -> _T | None:
+    def _unless(self, codes: list[str | int], step: Callable[[], _T]) -> _T | None:
         """As `asked`, but None where the store refuses with one of these codes."""
         try:
             return self.asked(step)
@@ -165,16 +165,7 @@ class S3Client:
 
     def put(self, key: str, data: bytes, *, only_if_missing: bool = False) -> None:
         """A small object; with `only_if_missing` one that is there stays, where the store knows how to do that."""
-
-        def step() -> None:
-            try:
-                self._put(key, data, {"If-None-Match": "*"} if only_if_missing else {})
-            except S3Error as error:
-                if not only_if_missing or error.code != UNKNOWN:
-                    raise
-                self._put(key, data, {})
-
-        self._unless([EXISTS] if only_if_missing else [], step)
+        self._put_whole(key, data, {}, only_if_missing=only_if_missing)
 
     def put_file(
         self, key: str, file: SpoolFile, metadata: Mapping[str, str], *, only_if_missing: bool = False
@@ -187,11 +178,24 @@ class S3Client:
             self._put_in_parts(key, file, metadata)
             return True
         headers = genheaders(dict(metadata), None, None, None, False)
-        if not only_if_missing:
-            self.asked(lambda: self._put(key, file.part(0, file.size), headers))
+        return self._put_whole(key, file.part(0, file.size), headers, only_if_missing=only_if_missing)
+
+    def _put_whole(self, key: str, data: bytes | memoryview, headers: dict[str, Any], *, only_if_missing: bool) -> bool:
+        """A store that knows no conditions is asked without."""
+
+        def step() -> bool:
+            try:
+                self._put(key, data, {**headers, "If-None-Match": "*"})
+            except S3Error as error:
+                if error.code != UNKNOWN:
+                    raise
+                self._put(key, data, headers)
             return True
-        headers |= {"If-None-Match": "*"}
-        return self._unless(EXISTS, lambda: self._put(key, file.part(0, file.size), headers)) is not None
+
+        if only_if_missing:
+            return self._unless([EXISTS], step) is not None
+        self.asked(lambda: self._put(key, data, headers))
+        return True
 
     def _put(self, key: str, data: bytes | memoryview, headers: dict[str, Any]) -> object:
         return self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": "application/octet-stream"})  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import trustme
 import urllib3
-from minio.error import S3Error
+from minio.error import S3Error, ServerError
 from pydantic import SecretStr
 
 from app.adapters.breaker import FAILURES, Breaker
@@ -66,8 +66,8 @@ def manifest_of(data, job_id=None):
     )
 
 
-def put(blobs, data=b"hello", job_id=None):
-    manifest = manifest_of(data, job_id)
+def put(blobs, data=b"hello", job_id=None, key=None):
+    manifest = replace(manifest_of(data, job_id), idempotency_key=key)
     with blobs.new_upload() as upload:
         upload.write(data)
         upload.commit(manifest)
@@ -203,6 +203,21 @@ def test_a_store_that_knows_no_conditions_is_taken_into_use_too(moto, tmp_path, 
     monkeypatch.setattr(blobs.client._minio, "_put_object", refuse)
     blobs.set_installation("first", only_if_unset=True)
     assert blobs.installation() == "first"
+    manifest = put(blobs, key="an idempotency key")
+    assert blobs.manifest(manifest.job_id) == manifest
+
+
+@pytest.mark.parametrize("key", [None, "an idempotency key"])
+def test_an_upload_that_a_proxy_refuses_is_an_outage(moto, tmp_path, monkeypatch, key):
+    """Its answer has a status and no code of S3."""
+
+    def refuse(*_args):
+        raise ServerError("no", 502)
+
+    blobs = over(moto, tmp_path, patience=SHORT)
+    monkeypatch.setattr(blobs.client._minio, "_put_object", refuse)
+    with pytest.raises(StorageUnavailable):
+        put(blobs, key=key)
 
 
 def test_objects_of_others_are_passed_over(moto, tmp_path):
