@@ -64,7 +64,7 @@ class Services:
         meter: Meter | None = None,
     ) -> None:
         self.settings, self.redis, self.blobs, self.url, self.name = settings, client, blobs, url, name
-        self.jobs = JobStore(client, clock=clock)
+        self.jobs = JobStore(client, clock=clock, aging_ms=settings.aging_ms)
         self.index = JobIndex(client)
         self.notes = SweepNotes(client, now_argument=self.jobs.now_argument)
         self.audit = AuditLog(client)

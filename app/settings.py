@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     batch_timeout: float = Field(300, gt=0, le=86_400)
     lock_ttl: float = Field(300, gt=0, le=86_400)
     retention_days: int = Field(7, ge=1, le=3650)
+    aging_seconds: float = Field(900, ge=0, le=31_536_000)
 
     web_threads: int = Field(512, ge=4, le=10_000)
     trusted_proxies: int = Field(0, ge=0, le=10)
@@ -230,6 +231,11 @@ class Settings(BaseSettings):
             region=self.s3_region or "us-east-1",
             ca_file=self.s3_ca_file,
         )
+
+    @property
+    def aging_ms(self) -> int:
+        """After that many milliseconds of waiting a job counts as one priority higher; 0: never."""
+        return round(self.aging_seconds * 1000)
 
     @property
     def last_start_seconds(self) -> float:

@@ -53,7 +53,7 @@ class WorkerHost:
 
     def work_on(self, priority: Priority, *, delivery: str) -> None:
         """The delivery's hash goes with the claim, in the same step."""
-        process(self._services, priority, delivery=delivery)
+        process(self._services, priority, delivery=delivery, serves=self._priorities)
 
     def run_batch(self) -> None:
         run_minute_batch()

@@ -21,10 +21,12 @@ from app.errors import CATALOGUE
 #: How many jobs are read in one transaction.
 SLICE = 100
 WAITING = tuple(f"waiting:{priority.value}" for priority in PRIORITIES)
+#: Since when each of these waits; an older version adds nothing there.
+SINCE = tuple(f"since:{priority.value}" for priority in PRIORITIES)
 ENDED = ("ended:completed", "ended:failed", "ended:cancelled")
 BY_CODE = tuple(f"failed:{code}" for code in CATALOGUE)
 #: The sorted sets in which a job may stand.
-PLACES = ("jobs", "pending", "retrying", "leases", "newer", "spent", *ENDED, *WAITING, *BY_CODE)
+PLACES = ("jobs", "pending", "retrying", "leases", "newer", "spent", *ENDED, *WAITING, *SINCE, *BY_CODE)
 
 
 @dataclass(frozen=True)

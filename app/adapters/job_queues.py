@@ -16,6 +16,8 @@ from app.adapters.redis_client import Script, translated
 from app.domain.job import PRIORITIES, Job, Priority
 
 BATCH_QUEUE = "batch"
+#: What the keys of RQ's lists and of its jobs begin with.
+LIST_KEYS, DELIVERY_KEYS = Queue.redis_queue_namespace_prefix, RqJob.redis_job_namespace_prefix
 #: The only functions that a delivery may name.
 PROCESS_NEXT = "app.tasks.process_next"
 RUN_MINUTE_BATCH = "app.tasks.run_minute_batch"
@@ -87,7 +89,7 @@ class JobQueues:
     def balance(self, priority: Priority) -> int:
         """Trims what was surplus for 2 s; gives how many deliveries were missing for that long."""
         key = self._queues[priority.value].key
-        return int(self._balance("", priority.value, key, RqJob.redis_job_namespace_prefix, IMBALANCE_MS))
+        return int(self._balance("", priority.value, key, DELIVERY_KEYS, IMBALANCE_MS))
 
     def depths(self) -> dict[str, int]:
         """How many deliveries lie in each list."""

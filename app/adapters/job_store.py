@@ -16,6 +16,7 @@ import structlog
 
 from app.adapters.counters import step_counts
 from app.adapters.history import marks, run_that_ended
+from app.adapters.job_queues import DELIVERY_KEYS, LIST_KEYS
 from app.adapters.redis_client import PREFIX, Script, translated
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
 from app.domain.record import from_record, to_record
@@ -49,10 +50,11 @@ class Lease:
 
 
 def places(job: Job) -> dict[str, int]:
-    """The sorted sets in which a job of that state stands, with its score in each (the lease's is set by the claim)."""
+    """The sorted sets in which a job of that state stands, with its score in each (the lease's is set by the claim). In a
+    line of waiting jobs that is since when it waits; its place there is found as it enters (`stand` in the scripts)."""
     everywhere = {"jobs": job.created_at}
     if job.status is JobStatus.PENDING:
-        return {**everywhere, f"waiting:{job.priority.value}": job.created_at, "pending": job.created_at}
+        return {**everywhere, f"waiting:{job.priority.value}": job.waits_since, "pending": job.created_at}
     if job.status is JobStatus.RETRYING:
         return {**everywhere, "retrying": job.due_at or 0}
     if job.status is JobStatus.COMPLETED:
@@ -80,6 +82,11 @@ def _entered(old: Job, new: Job) -> list[str | int]:
     return [part for place, score in moved.items() for part in (place, score)]
 
 
+def lane_of(job: Job, *, came_back: bool = False) -> str:
+    """In which lane of its line a job waits: its owner's, or the one of that owner's jobs that were claimed before."""
+    return f"{'b' if came_back else 'n'}:{job.user_id or ''}"
+
+
 def _dump(job: Job) -> str:
     return _ENCODER.encode(to_record(job))
 
@@ -98,9 +105,10 @@ def _totals(old: Job, new: Job) -> str:
 
 
 class JobStore:
-    def __init__(self, client: redis.Redis, *, clock: Callable[[], int] | None = None) -> None:
-        """`clock` replaces the server's (milliseconds): tests pass the time in."""
-        self._redis = client
+    def __init__(self, client: redis.Redis, *, clock: Callable[[], int] | None = None, aging_ms: int = 0) -> None:
+        """`clock` replaces the server's (milliseconds): tests pass the time in. After each `aging_ms` of waiting a job
+        counts as one priority higher (0: never)."""
+        self._redis, self._aging_ms = client, aging_ms
         self._clock = clock
         self._measured: tuple[float, int] | None = None
         self._told_newer = False
@@ -150,7 +158,16 @@ class JobStore:
         key = (job.idempotency_key or "") if keep > 0 else ""  # another job may have it by now
         log_life = LOG_LIFE_MS if job.status.is_final else 0
         answer = self._add(
-            self.now_argument(), job.id, installation, _dump(job), key, fingerprint, keep, log_life, *pairs
+            self.now_argument(),
+            job.id,
+            installation,
+            _dump(job),
+            key,
+            fingerprint,
+            keep,
+            log_life,
+            lane_of(job),
+            *pairs,
         )
         if answer[0] == b"foreign":
             raise QueueUnavailable("queue_unavailable", retry_after=30)
@@ -174,15 +191,36 @@ class JobStore:
             return [self.load(record) if record else None for record in pipe.execute()]
 
     def claim_next(
-        self, priority: Priority, *, holder: str, token: str, visible: bool = True, delivery: str = ""
+        self,
+        priority: Priority,
+        *,
+        holder: str,
+        token: str,
+        visible: bool = True,
+        delivery: str = "",
+        serves: Sequence[Priority] = (),
     ) -> Job | None:
         """The next waiting job of that priority, now held under `token`; None if none waits or the priority is paused.
+        It may be one of a lower priority among `serves` that has waited so long that it counts as one of this.
 
         `delivery` is the key of the notice that led here: it is deleted in the same step. Jobs that a newer version wrote
         are set aside for the processes of that version, whose sweep brings them back.
         """
+        lines = [priority, *(p for p in PRIORITIES if p in serves and p.rank > priority.rank)]
+        served = ",".join(f"{p.value}:{p.rank}" for p in lines)
         record, at, newer = self._claim(
-            self.now_argument(), priority.value, holder, token, LEASE_MS, int(visible), SCHEMA, delivery
+            self.now_argument(),
+            priority.value,
+            holder,
+            token,
+            LEASE_MS,
+            int(visible),
+            SCHEMA,
+            delivery,
+            served,
+            self._aging_ms,
+            LIST_KEYS,
+            DELIVERY_KEYS,
         )
         if newer:
             self._tell_newer(newer.decode())
@@ -215,6 +253,7 @@ class JobStore:
                 _finished_run(old, new),
                 _totals(old, new),
                 ",".join(map(str, marks(old, new))),
+                lane_of(new, came_back=old.status is JobStatus.PROCESSING),
                 len(left),
                 *left,
                 *_entered(old, new),
@@ -242,7 +281,7 @@ class JobStore:
     # ---- what is due ----------------------------------------------------------------------------------------
 
     def stage(self, limit: int = 1000) -> list[tuple[str, Priority]]:
-        """Due retries go back among the waiting, in their old place; so do jobs that an older version set aside."""
+        """Due retries go back to the front of the waiting; so do jobs that an older version set aside."""
         flat = [part.decode() for part in self._stage(self.now_argument(), limit, STAGED, SCHEMA)]
         return [(job_id, Priority(priority)) for job_id, priority in zip(flat[::2], flat[1::2], strict=True)]
 

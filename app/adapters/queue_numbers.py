@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import redis
 
 from app.adapters.history import Quantiles
-from app.adapters.job_index import records
 from app.adapters.redis_client import PREFIX, translated
 from app.domain.job import PRIORITIES, Priority
 from app.errors import CATALOGUE
 
-#: How many of the waiting are asked how long they have waited.
-OLDEST_ASKED = 5
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 
@@ -35,7 +32,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Depth:
-    """Of one priority: how many wait, and since when (ms) the longest of those at the front has waited."""
+    """Of one priority: how many wait, and since when (ms) the longest of them has waited."""
 
     waiting: int
     oldest_since: int | None
@@ -84,21 +81,14 @@ class QueueNumbers:
             pipe = self._redis.pipeline(transaction=False)
             for priority in PRIORITIES:
                 pipe.zcard(f"{PREFIX}waiting:{priority.value}")
-                pipe.zrange(f"{PREFIX}waiting:{priority.value}", 0, OLDEST_ASKED - 1)
+                pipe.zrange(f"{PREFIX}since:{priority.value}", 0, 0, withscores=True)
                 pipe.sismember(f"{PREFIX}paused", priority.value)
             rows = pipe.execute()
-        front = {priority: rows[3 * n + 1] for n, priority in enumerate(PRIORITIES)}
-        since = self._waiting_since([job_id for ids in front.values() for job_id in ids])
+        triples = [rows[3 * n : 3 * n + 3] for n in range(len(PRIORITIES))]
         return {
-            priority: Depth(
-                rows[3 * n], min((since[i] for i in front[priority] if i in since), default=None), bool(rows[3 * n + 2])
-            )
-            for n, priority in enumerate(PRIORITIES)
+            priority: Depth(waiting, int(oldest[0][1]) if waiting and oldest else None, bool(paused))
+            for priority, (waiting, oldest, paused) in zip(PRIORITIES, triples, strict=True)
         }
-
-    def _waiting_since(self, ids: Sequence[bytes]) -> dict[bytes, int]:
-        jobs = zip(ids, records(self._redis, [job_id.decode() for job_id in ids]), strict=True)
-        return {job_id: job.waits_since for job_id, job in jobs if job}
 
     def performance(self, now: int) -> Performance:
         """`now` in ms."""

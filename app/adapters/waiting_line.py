@@ -30,10 +30,20 @@ class WaitingLine:
         return sum(self.depths().values())
 
     def rank(self, job: Job) -> int | None:
-        """How many of its own priority are served before it; None if it does not stand in the line."""
+        """How many of its own priority stand before it; None if it does not stand in the line."""
         with translated():
             rank: Any = self._redis.zrank(f"{PREFIX}waiting:{job.priority.value}", job.id)
         return None if rank is None else int(rank)
+
+    def risen(self, *, now: int, aging_ms: int) -> dict[tuple[Priority, Priority], int]:
+        """How many of the lower priority (first) have waited so long that they count for the higher one (second) or
+        one above it; `now` in ms."""
+        pairs = [(low, high) for low in PRIORITIES for high in PRIORITIES if high.rank < low.rank]
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for low, high in pairs:
+                pipe.zcount(f"{PREFIX}since:{low.value}", "-inf", now - aging_ms * (low.rank - high.rank))
+            return dict(zip(pairs, pipe.execute(), strict=True))
 
     def mean_run_seconds(self) -> float | None:
         """How long the latest runs took, in seconds; None while there is none."""

@@ -178,7 +178,7 @@ class Job:
 
     @property
     def waits_since(self) -> int:
-        """A retried job keeps its place by creation, but has waited since then only; one that changed its line longer."""
+        """A retried job has waited since then only, one that changed its line for longer."""
         return self.due_at or self.queued_at or self.updated_at
 
     def is_held_under(self, token: str) -> bool:
@@ -304,7 +304,7 @@ class Job:
         )
 
     def reprioritized(self, priority: Priority, *, now: int) -> Job:
-        """It waits in another line from now on, in the place that its creation gives it there; it has waited as long."""
+        """It waits in another line from now on, behind those of its owner; it has waited as long."""
         self._must_be(JobStatus.PENDING, JobStatus.RETRYING)
         return self._next(now, priority=priority, queued_at=self.queued_at or self.updated_at)
 

@@ -86,9 +86,9 @@ def _process(services: Services, lock: BatchLock, report: BatchReport, *, last_s
 def _next(services: Services) -> Job | None:
     """Chosen anew each time: a job of higher priority that came meanwhile goes first."""
     for priority in PRIORITIES:
-        job = process_next(services, priority)
+        job = process_next(services, priority, serves=PRIORITIES)
         if job is not None:
-            services.queues.take_one(priority)
+            services.queues.take_one(job.priority)
             return job
     return None
 

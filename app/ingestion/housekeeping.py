@@ -41,7 +41,8 @@ def look_at_uploads(services: Services, installation: str, *, older_than: float 
     uploads = services.blobs.list_uploads(services.notes.cursor("uploads"), SLICE)
     records = services.jobs.get_many([upload.job_id for upload in uploads])
     count = 0
-    for upload, record in zip(uploads, records, strict=True):
+    oldest_first = sorted(zip(uploads, records, strict=True), key=lambda pair: -pair[0].age_seconds)
+    for upload, record in oldest_first:  # as they came in: the line gives its places in the order of arrival
         if record is None and upload.age_seconds >= older_than:
             count += restore(services, upload.job_id, installation)
         elif record is not None and upload.age_seconds >= older_than and _is_spent(services, record):

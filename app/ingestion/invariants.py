@@ -61,10 +61,14 @@ def _places(job: Job, seen: JobEvidence) -> Iterator[str]:
     expected = {place: score for place, score in places(job).items() if place in PLACES}
     stands = {place: score for place, score in seen.places.items() if place not in ("newer", "spent")}
     expected.pop("spent", None)  # it leaves that one by itself
+    line, since = f"waiting:{job.priority.value}", f"since:{job.priority.value}"
     if job.status is RETRYING and stands.get("retrying") == STAGED:
-        expected |= {"retrying": STAGED, f"waiting:{job.priority.value}": job.created_at}
+        expected |= {"retrying": STAGED, line: job.waits_since}
     if "newer" in seen.places:  # set aside by an older version, whose successor's sweep brings it back
-        stands[f"waiting:{job.priority.value}"] = job.created_at
+        stands[line] = 0
+    if line in expected:
+        expected |= {since: expected[line]} if since in stands else {}
+        expected[line] = stands.get(line, 0)  # where in the line is no matter of the record
     if job.status is PROCESSING:
         expected |= {"leases": stands.get("leases", 0)}
     if stands != expected:

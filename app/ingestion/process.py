@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,31 @@ CLAIM_PATIENCE_SECONDS = 15.0
 log = structlog.get_logger()
 
 
-def process_next(services: Services, priority: Priority, *, delivery: str = "") -> Job | None:
+def process_next(
+    services: Services, priority: Priority, *, delivery: str = "", serves: Sequence[Priority] = ()
+) -> Job | None:
     """Takes the next waiting job of that priority and sees it through; None if none waits. Raises QueueUnavailable.
 
-    `delivery` is the key of the notice that said so; it goes with the claim.
+    `delivery` is the key of the notice that said so; it goes with the claim. A job of a lower priority among `serves`
+    may have waited so long that it is taken as one of this.
     """
-    job = _claimed(services, priority, delivery)
+    job = _claimed(services, priority, delivery, serves)
     return None if job is None else attempt(services, job)
 
 
-def _claimed(services: Services, priority: Priority, delivery: str) -> Job | None:
+def _claimed(services: Services, priority: Priority, delivery: str, serves: Sequence[Priority]) -> Job | None:
     """A claim whose answer was lost may have been carried out all the same: it is sent again under the same token,
     which finds the job that it took; else that job would stand until its lease ran out, in nobody's hands."""
     token, give_up = secrets.token_hex(12), time.monotonic() + CLAIM_PATIENCE_SECONDS
     while True:
         try:
             return services.jobs.claim_next(
-                priority, holder=services.name, token=token, visible=services.is_visible, delivery=delivery
+                priority,
+                holder=services.name,
+                token=token,
+                visible=services.is_visible,
+                delivery=delivery,
+                serves=serves,
             )
         except QueueUnavailable:
             if services.stopper.wait(CLAIM_AGAIN_SECONDS) or time.monotonic() > give_up:

@@ -17,6 +17,9 @@ from app.services import Services
 #: The hold on an Idempotency-Key is renewed at most that often while bytes arrive, in seconds.
 TOUCH_SECONDS = 5.0
 
+#: Who was refused for overload is asked to come back when that share of the waiting jobs is worked off.
+ROOM_TO_COME_BACK = 0.01
+
 log = structlog.get_logger()
 
 
@@ -120,8 +123,12 @@ class Intake:
         return None
 
     def _refuse_overload(self) -> None:
-        if snapshot_of(self._services).waiting >= self._services.settings.max_waiting_jobs:
-            raise QueueUnavailable("overloaded", retry_after=max(1, min(seconds_to_drain(self._services, 1), 600)))
+        """The client is told when there will be room again, by the rate at which jobs are worked off."""
+        most = self._services.settings.max_waiting_jobs
+        surplus = snapshot_of(self._services).waiting - most
+        if surplus >= 0:
+            jobs = surplus + max(1, round(most * ROOM_TO_COME_BACK))
+            raise QueueUnavailable("overloaded", retry_after=max(1, min(seconds_to_drain(self._services, jobs), 600)))
 
 
 def manifest_of(job: Job) -> Manifest:

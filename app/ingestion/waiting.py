@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.domain.job import PRIORITIES, Job, JobStatus, Priority
 from app.services import Services
@@ -23,20 +24,31 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The queue as it stood at one moment: depth and workers of each priority, and how long a job takes (seconds)."""
+    """The queue as it stood at one moment: depth and workers of each priority, how long a job takes (seconds), and how
+    many jobs of a priority have waited so long that they count for a higher one or more: `risen[low, high]`."""
 
     depths: dict[Priority, int]
     serving: dict[Priority, int]
     paused: frozenset[Priority]
     run_seconds: float
+    risen: Mapping[tuple[Priority, Priority], int] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
         return sum(self.depths.values())
 
     def ahead(self, priority: Priority, rank: int) -> int:
-        """Jobs that are served before the one at `rank` among its own priority."""
-        return rank + sum(n for p, n in self.depths.items() if p.rank < priority.rank and p not in self.paused)
+        """Jobs that are served before the one at `rank` in the line of its own priority."""
+        others = [other for other in PRIORITIES if other not in self.paused and other is not priority]
+        return rank + sum(self._of_another(other, priority, turns=rank + 1) for other in others)
+
+    def _of_another(self, other: Priority, priority: Priority, *, turns: int) -> int:
+        """Lines on the same height take turns; what counts for a higher one goes first."""
+        if other.rank < priority.rank:
+            return min(self.depths[other], turns) if self.risen.get((priority, other)) else self.depths[other]
+        level = self.risen.get((other, priority), 0)
+        above = self.risen.get((other, PRIORITIES[priority.rank - 1]), 0) if priority.rank else 0
+        return above + min(level - above, turns)
 
 
 def snapshot_of(services: Services) -> Snapshot:
@@ -48,7 +60,9 @@ def _take(services: Services) -> Snapshot:
     alive = services.workers.alive()
     serving = {p: sum(p in worker.priorities for worker in alive) for p in PRIORITIES}
     mean = services.line.mean_run_seconds() or FIRST_GUESS_SECONDS
-    return Snapshot(services.line.depths(), serving, services.jobs.paused(), mean)
+    now, aging_ms = services.jobs.now(), services.settings.aging_ms
+    risen = services.line.risen(now=now, aging_ms=aging_ms) if aging_ms else {}
+    return Snapshot(services.line.depths(), serving, services.jobs.paused(), mean, risen)
 
 
 def waiting_of(services: Services, job: Job) -> Waiting | None:
@@ -70,17 +84,26 @@ def waiting_of(services: Services, job: Job) -> Waiting | None:
 
 
 def estimate(services: Services, job: Job) -> int:
-    """Seconds until a job that was just accepted is done, about."""
-    snapshot = snapshot_of(services)
-    ahead = snapshot.ahead(job.priority, snapshot.depths.get(job.priority, 0))
+    """Seconds until a job that was just accepted is done, about. Raises QueueUnavailable."""
+    snapshot, rank = snapshot_of(services), services.line.rank(job)
+    ahead = 0 if rank is None else snapshot.ahead(job.priority, rank)
     if snapshot.serving[job.priority] == 0:
-        return 60 + 60 * (ahead // services.settings.batch_size)  # the minute batch will take it
+        return _by_batches(services, ahead)
     return max(1, _seconds(snapshot, job.priority, ahead + 1))
 
 
 def seconds_to_drain(services: Services, jobs: int) -> int:
     """How long until that many of the waiting jobs are worked off, about."""
-    return _seconds(snapshot_of(services), PRIORITIES[-1], jobs)
+    snapshot = snapshot_of(services)
+    busiest = max(PRIORITIES, key=lambda priority: snapshot.serving[priority])
+    if snapshot.serving[busiest] == 0:
+        return _by_batches(services, jobs - 1)
+    return _seconds(snapshot, busiest, jobs)
+
+
+def _by_batches(services: Services, ahead: int) -> int:
+    """Where no worker is, each minute's batch takes a few."""
+    return 60 + 60 * (ahead // services.settings.batch_size)
 
 
 def _seconds(snapshot: Snapshot, priority: Priority, jobs: int) -> int:

@@ -235,14 +235,14 @@ def test_a_job_stands_in_the_places_of_its_state_and_in_no_other(services, clock
         }
 
     job = add(services)
-    assert where(job) == {"ingest:jobs", "ingest:waiting:medium", "ingest:pending"}
+    assert where(job) == {"ingest:jobs", "ingest:waiting:medium", "ingest:since:medium", "ingest:pending"}
     job = claim(services)
     assert where(job) == {"ingest:jobs", "ingest:leases"}
     lost = job.lost(now=clock.now)
     services.jobs.replace(job, lost)
     assert where(job) == {"ingest:jobs", "ingest:retrying"}
     services.jobs.stage()
-    assert where(job) == {"ingest:jobs", "ingest:retrying", "ingest:waiting:medium"}
+    assert where(job) == {"ingest:jobs", "ingest:retrying", "ingest:waiting:medium", "ingest:since:medium"}
     stopped = lost.cancelled(now=clock.now)
     services.jobs.replace(lost, stopped)
     assert where(job) == {
@@ -252,7 +252,7 @@ def test_a_job_stands_in_the_places_of_its_state_and_in_no_other(services, clock
         "ingest:failed:cancelled",
     }
     services.jobs.replace(stopped, stopped.retried(now=clock.now))
-    assert where(job) == {"ingest:jobs", "ingest:waiting:medium", "ingest:pending"}
+    assert where(job) == {"ingest:jobs", "ingest:waiting:medium", "ingest:since:medium", "ingest:pending"}
     job = claim(services, token="u")
     services.jobs.replace(job, job.completed({"pages": 1}, now=clock.now))
     assert where(job) == {"ingest:jobs", "ingest:ended:completed", "ingest:spent"}

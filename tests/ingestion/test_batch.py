@@ -25,6 +25,16 @@ def test_five_jobs_a_run_in_the_order_of_their_priorities(services, parser, uplo
     assert all(services.jobs.get(job_id).status is JobStatus.COMPLETED for job_id in report.job_ids)
 
 
+def test_a_job_that_waited_long_is_not_left_for_later_ones_of_a_higher_priority(services, parser, upload, clock):
+    low = upload(priority=Priority.LOW)
+    clock.advance(1_800)
+    for _ in range(6):
+        upload(priority=Priority.HIGH)
+    assert low.id in run_batch(services).job_ids
+    depths, waiting = services.queues.depths(), services.line.depths()
+    assert {p: depths[p.value] for p in waiting} == waiting
+
+
 def test_the_lists_of_rq_do_not_grow_where_only_the_batch_works(services, parser, upload):
     for _ in range(5):
         upload()

@@ -81,14 +81,16 @@ def test_only_ended_jobs_are_deleted_where_that_is_asked(services):
     assert services.jobs.get(job.id) is not None
 
 
-def test_a_waiting_job_moves_to_its_place_in_the_other_line(services, clock):
-    first = jobs.pending(services, now=clock() - 20)
-    before, after = (jobs.pending(services, now=clock() - at, priority=Priority.HIGH) for at in (30, 10))
+def test_a_waiting_job_moves_behind_those_of_its_owner_in_the_other_line(services, clock):
+    first = jobs.pending(services, now=clock() - 20, user_id="ann")
+    before, of_another = (jobs.pending(services, priority=Priority.HIGH, user_id=name) for name in ("ann", "bob"))
+    last = jobs.pending(services, priority=Priority.HIGH, user_id="bob")
     moved = change_priority(services, first.id, Priority.HIGH)
-    assert services.jobs.waiting_ids(Priority.HIGH, 9) == [before.id, moved.id, after.id]
+    assert set(services.jobs.waiting_ids(Priority.HIGH, 2)) == {before.id, of_another.id}
+    assert set(services.jobs.waiting_ids(Priority.HIGH, 9)[2:]) == {moved.id, last.id}
     assert services.jobs.waiting_ids(Priority.MEDIUM, 9) == []
     assert services.queues.depths()["high"] == 1
-    assert [services.jobs.claim_next(Priority.HIGH, holder="w", token=t).id for t in "abc"][1] == first.id
+    assert first.id in [services.jobs.claim_next(Priority.HIGH, holder="w", token=t).id for t in "abcd"][2:]
 
 
 def test_a_claim_of_a_moved_job_is_as_the_domain_has_it(services, clock):

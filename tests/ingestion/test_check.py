@@ -232,7 +232,7 @@ def test_i4_a_result_that_no_record_points_to(services, done, monkeypatch):
     assert [v.invariant for v in check(services).violations] == ["I4"]
 
 
-@pytest.mark.parametrize("place", ["leases", "waiting:medium", "ended:failed", "failed:poison"])
+@pytest.mark.parametrize("place", ["leases", "waiting:low", "since:low", "ended:failed", "failed:poison"])
 def test_i5_a_second_place(services, redis, upload, place):
     redis.zadd(f"{PREFIX}{place}", {upload().id: 5})
     assert "I5" in invariants(services)

@@ -39,6 +39,16 @@ def test_accepted_bytes_without_a_record_become_a_job_again(services, upload, re
     assert upload(priority=Priority.HIGH, user_id="ada", key="k").id == job.id
 
 
+def test_what_is_restored_waits_in_the_order_in_which_it_came_in(services, upload, redis):
+    jobs = [upload(user_id="ada") for _ in range(12)]
+    for number, job in enumerate(jobs):
+        forget(redis, job)
+        for path in (services.blobs.root / "uploads").glob(f"{job.id}*"):
+            os.utime(path, (then := time.time() - 1_000 + number, then))
+    assert look_at_uploads(services, services.binding()) == 12
+    assert services.jobs.waiting_ids(Priority.MEDIUM, 20) == [job.id for job in jobs]
+
+
 def test_bytes_that_were_just_stored_are_left_to_their_upload(services, upload, redis):
     forget(redis, upload())
     assert look_at_uploads(services, services.binding()) == 0

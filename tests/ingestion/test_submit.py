@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from app.adapters.idempotency import digest
-from app.domain.job import JobStatus, Priority
+from app.domain.job import PRIORITIES, JobStatus, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
 from app.ingestion.cancel import delete
+from app.ingestion.process import process_next
 from app.ingestion.submit import Intake
+from tests import jobs_in_states as jobs
 
 
 def test_an_upload_becomes_a_waiting_job_with_its_bytes_and_a_delivery(services, upload):
@@ -75,6 +79,46 @@ def test_above_the_limit_of_waiting_jobs_uploads_are_refused_before_a_byte(servi
         Intake(services)
     assert seen.value.code == "overloaded"
     assert seen.value.retry_after >= 1
+
+
+def test_who_is_refused_is_told_when_there_will_be_room_by_the_measured_rate(services, upload, clock):
+    """Two workers, three seconds a job; four jobs too many, and a hundredth of the limit to come back into."""
+    jobs.completed(services, ended=clock() + 3_000)
+    for name in ("one", "two"):
+        services.workers.beat(
+            name, host="h", pid=1, state="busy", priorities=PRIORITIES, started_at=0, version="1", now=clock()
+        )
+    for _ in range(10):
+        upload()
+    services.cache.clear()
+    object.__setattr__(services.settings, "max_waiting_jobs", 6)
+    with pytest.raises(QueueUnavailable) as seen:
+        Intake(services)
+    assert seen.value.retry_after == -(-3 * (4 + 1) // 2)
+
+
+def test_without_a_worker_the_batches_are_what_is_waited_for(services, upload):
+    upload()
+    services.cache.clear()
+    object.__setattr__(services.settings, "max_waiting_jobs", 1)
+    with pytest.raises(QueueUnavailable) as seen:
+        Intake(services)
+    assert seen.value.retry_after == 60
+
+
+def test_what_was_accepted_before_the_overload_is_worked_off_and_then_there_is_room(services, upload, parser):
+    object.__setattr__(services.settings, "max_waiting_jobs", 3)
+    accepted = []
+    for _ in range(8):
+        services.cache.clear()
+        with contextlib.suppress(QueueUnavailable):
+            accepted.append(upload().id)
+    assert len(accepted) == 3
+    while process_next(services, Priority.MEDIUM):
+        pass
+    assert {services.jobs.get(job_id).status for job_id in accepted} == {JobStatus.COMPLETED}
+    services.cache.clear()
+    assert upload().status is JobStatus.PENDING
 
 
 def test_too_little_room_is_said_before_a_byte(services):

@@ -48,5 +48,30 @@ class TestWithAWorker:
         assert waiting_of(services, jobs.processing(services)) is None
         assert waiting_of(services, jobs.completed(services)) is None
 
+    def test_a_newcomer_is_not_behind_all_jobs_of_another(self, services):
+        for _ in range(20):
+            jobs.pending(services, user_id="ann")
+        mine = jobs.pending(services, user_id="bob")
+        assert waiting_of(services, mine).jobs_ahead <= 1
+        assert estimate(services, mine) <= 2
+
+    def test_what_has_waited_long_takes_turns_with_the_priority_above(self, services, clock):
+        old = jobs.pending(services, priority=Priority.MEDIUM, now=clock() - 900_000)
+        high = [jobs.pending(services, priority=Priority.HIGH) for _ in range(5)]
+        assert waiting_of(services, old).jobs_ahead == 1
+        assert [waiting_of(services, job).jobs_ahead for job in high] == [1, 2, 3, 4, 5]
+
+    def test_what_has_waited_for_two_steps_goes_first(self, services, clock):
+        for _ in range(3):
+            jobs.pending(services, priority=Priority.MEDIUM, now=clock() - 1_800_000)
+        assert waiting_of(services, jobs.pending(services, priority=Priority.HIGH)).jobs_ahead == 3
+
+    def test_without_ageing_all_of_a_higher_priority_is_ahead(self, services, clock):
+        object.__setattr__(services.settings, "aging_seconds", 0)
+        old = jobs.pending(services, priority=Priority.MEDIUM, now=clock() - 900_000)
+        for _ in range(3):
+            jobs.pending(services, priority=Priority.HIGH)
+        assert waiting_of(services, old).jobs_ahead == 3
+
     def test_the_estimate_is_at_least_a_second(self, services):
         assert estimate(services, jobs.pending(services)) >= 1

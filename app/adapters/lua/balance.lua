@@ -2,6 +2,17 @@
 -- while is returned as a number, to be delivered by the caller. One too many costs an empty look, one too few a wait.
 -- ARGV: priority, the queue's list, prefix of the deliveries' hashes, how long (ms) a difference must have stood
 local waiting = redis.call('ZCARD', prefix .. 'waiting:' .. ARGV[3])
+local owners, oldest = prefix .. 'owners:' .. ARGV[3], prefix .. 'since:' .. ARGV[3]
+-- owners whose next job would stand in front anyway need not be remembered
+local served = waiting > 0 and redis.call('HGET', prefix .. 'line:' .. ARGV[3], 'served')
+local past = served and integer(served - QUANTUM) or '+inf'
+local done = waiting > 0 and not served and {} or redis.call('ZRANGEBYSCORE', owners, '-inf', past, 'LIMIT', 0, 1000)
+if #done > 0 then redis.call('ZREM', owners, unpack(done)) end
+if redis.call('ZCARD', oldest) > waiting then  -- an older version took jobs, and knows nothing of this set
+  for _, id in ipairs(redis.call('ZRANGE', oldest, 0, 999)) do
+    if not redis.call('ZSCORE', prefix .. 'waiting:' .. ARGV[3], id) then redis.call('ZREM', oldest, id) end
+  end
+end
 local difference = redis.call('LLEN', ARGV[4]) - waiting
 local note, field = prefix .. 'missed', 'balance:' .. ARGV[3]
 local since, least = string.match(redis.call('HGET', note, field) or '', '^(%d+):(-?%d+)$')

@@ -10,7 +10,7 @@ redis.call('ZADD', prefix .. 'tombs', now, id)
 redis.call('DEL', job, prefix .. 'log:' .. id)
 for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended:completed', 'ended:failed',
     'ended:cancelled', 'newer', 'waiting:' .. decoded.priority}) do
-  redis.call('ZREM', prefix .. place, id)
+  leave(place, id)
 end
 if decoded.failure then redis.call('ZREM', prefix .. 'failed:' .. decoded.failure.code, id) end
 if decoded.claim then redis.call('HDEL', prefix .. 'workers:' .. decoded.claim.holder, 'jobId', 'token') end

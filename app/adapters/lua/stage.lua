@@ -1,10 +1,10 @@
--- Retries that are due go back to their old place among the waiting, and so do jobs that an older version set aside.
+-- Retries that are due go back to the front of the waiting, and so do jobs that an older version set aside.
 -- Returns their ids and priorities, in turn.
 -- ARGV: how many at most of each, the score that says "staged already", newest schema known
 local due = redis.call('ZRANGEBYSCORE', prefix .. 'retrying', '-inf', integer(now), 'LIMIT', 0, ARGV[3])
 local staged = {}
 local function wait(id, job)
-  redis.call('ZADD', prefix .. 'waiting:' .. job.priority, job.created_at, id)
+  stand(id, job.priority, 'b:' .. (job.user_id or ''), job.due_at or job.queued_at or job.updated_at)
   staged[#staged + 1] = id
   staged[#staged + 1] = job.priority
 end
