@@ -63,7 +63,9 @@ class _Rebuild:
         """Uploads first: a job whose file is there runs again, whatever it has left among the results."""
         done = Rebuilt()
         for uploads in _slices(self._services.blobs.list_uploads):
-            restored = sum(self._pool.map(self._restore, self._without_record([upload.job_id for upload in uploads])))
+            oldest_first = sorted(uploads, key=lambda upload: -upload.age_seconds)  # they wait in the order of arrival
+            job_ids = self._without_record([upload.job_id for upload in oldest_first])
+            restored = sum(self._pool.map(self._restore, job_ids))
             done = replace(done, uploads=done.uploads + len(uploads), restored=done.restored + restored)
             self._tell(done)
         for results in _slices(self._services.blobs.list_results):
