@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, pages, pdfs, pickup, put, rebuild, rescue, s3, sizing, tiny, watch
+from bench import accept, order, pages, pdfs, pickup, put, rebuild, rescue, s3, sizing, tiny, watch
 from bench.installation import GaveUp
 from bench.options import Options
 from bench.processes import yardstick
@@ -20,6 +20,7 @@ FIGURES: dict[str, Callable[[Options, Say], list[Figure]]] = {
     "accept": accept.measure,
     "pickup": pickup.measure,
     "tiny": tiny.measure,
+    "order": order.measure,
     "pdf": pdfs.measure_big,
     "mix": pdfs.measure_mix,
     "rescue": rescue.measure,
