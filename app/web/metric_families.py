@@ -15,7 +15,7 @@ from app.adapters.timed_blobs import OPERATIONS
 from app.domain.job import PRIORITIES
 from app.ingestion.stats import Statistics
 
-HELD_KINDS = ("stream", "long_poll", "synchronous", "batch", "other")
+HELD_KINDS = ("stream", "long_poll", "synchronous", "batch", "archive")
 WORKER_STATES = ("idle", "busy")
 REDIS_CALLS = ("command", "script", "pipeline")
 
@@ -185,8 +185,8 @@ def _web(seen: Seen) -> Iterator[Metric]:
     held = GaugeMetricFamily(
         "ingest_held_requests", "Requests that hold a thread of the web process that answered.", labels=["kind"]
     )
-    for kind in HELD_KINDS:
-        held.add_metric([kind], seen.held.get(kind, 0))
+    for kind, number in {**dict.fromkeys(HELD_KINDS, 0), **seen.held}.items():
+        held.add_metric([kind], number)
     yield held
     yield GaugeMetricFamily("ingest_held_requests_limit", "How many it lets hold one.", value=seen.held_limit)
     yield GaugeMetricFamily(

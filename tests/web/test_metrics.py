@@ -123,6 +123,15 @@ def test_held_requests_are_told_by_kind(client, app):
     assert values(client)["ingest_held_requests", "stream"] == 0
 
 
+def test_whatever_holds_a_request_is_told(client, app):
+    """An alert adds the kinds up: one that is left out would let the places run out unseen."""
+    gate = app.extensions["gate"]
+    with gate.held.take("archive"), gate.held.take("of another kind"):
+        seen = values(client)
+    assert sum(number for name, number in seen.items() if name[0] == "ingest_held_requests") == 2
+    assert values(client)["ingest_held_requests", "archive"] == 0
+
+
 # ---- who may read them -----------------------------------------------------------------------------------------
 
 
