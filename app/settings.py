@@ -277,7 +277,7 @@ def shown(settings: Settings) -> dict[str, str]:
     """Every setting by its environment name, as it may be shown: secrets only as set or unset."""
     values = {name.upper(): getattr(settings, name) for name in type(settings).model_fields}
     hidden = {name: "(set)" for name, value in values.items() if isinstance(value, SecretStr)}
-    if settings.redis_url and "@" in settings.redis_url:  # it holds a password
+    if settings.redis_url and set("@?") & set(settings.redis_url):  # there may be a password before or behind these
         hidden["REDIS_URL"] = "(set)"
     return {name: "" if value is None else str(value) for name, value in values.items()} | hidden
 

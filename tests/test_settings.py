@@ -208,6 +208,19 @@ def test_redis_by_sentinel_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:letmein@host/0",
+        "unix:///s?password=letmein",
+        "redis+sentinel://one,two/main?sentinel_password=letmein",
+    ],
+)
+def test_a_password_is_not_shown_wherever_it_stands_in_the_address(url: str) -> None:
+    assert shown(read(redis_url=url))["REDIS_URL"] == "(set)"
+    assert shown(read(redis_url="redis://host/0"))["REDIS_URL"] == "redis://host/0"
+
+
+@pytest.mark.parametrize(
     "url", ["redis+sentinel://", "redis+sentinel://one", "redis+sentinel://one,/main", "redis+sentinel://one:x/main"]
 )
 def test_a_sentinel_url_without_its_parts_is_refused(url: str) -> None:
