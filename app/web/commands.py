@@ -57,8 +57,8 @@ def _line_of(command: Command, at: Services) -> AuditEntry | None:
             raise ValidationFailed("invalid_field", "A slice that goes on names its operation.", field="operation")
         return None
     line = at.audit.find(command.operation)
-    if line is None or line.action != command.action:
-        raise ValidationFailed("invalid_field", "There is no such operation of that action.", field="operation")
+    if line is None or (line.action, line.target) != (command.action, target_words(command)):
+        raise ValidationFailed("invalid_field", "There is no such operation of that command.", field="operation")
     return line
 
 

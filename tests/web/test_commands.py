@@ -209,6 +209,18 @@ def test_an_operation_is_gone_on_with_by_the_same_action_alone(ask, services):
     assert (answer.status_code, error_of(answer)["field"]) == (422, "operation")
 
 
+@pytest.mark.parametrize("other", [{"filter": {"status": "pending"}}, {"jobIds": None}])
+def test_a_line_is_not_lengthened_by_what_it_does_not_tell(ask, services, other):
+    """Else the list would say that pending jobs of one priority were cancelled, and it was others."""
+    job = pending(services)
+    other = {name: value or [job.id] for name, value in other.items()}
+    command = {"action": "cancel", "filter": {"status": "pending", "priority": "high"}}
+    operation = ask(command).get_json()["operation"]
+    answer = ask({"action": "cancel", **other, "operation": operation})
+    assert (answer.status_code, error_of(answer)["field"]) == (422, "operation")
+    assert services.jobs.get(job.id).status is JobStatus.PENDING
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_a_bound_that_is_given_leaves_younger_jobs_alone(ask, services, clock, as_text):
     pending(services, now=clock() - 1)
