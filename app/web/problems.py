@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, has_request_context, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 
 from app.errors import CATALOGUE, IngestError, InternalError, RequestRefused, ValidationFailed
 
@@ -142,7 +142,8 @@ def register(app: Flask, *, html_paths: Callable[[str, str], bool] = is_page) ->
     """`html_paths(path, method)` tells where an error is a page: ``problem.html``, with `error` and `reference`."""
 
     def answered(error: IngestError) -> Response:
-        if not html_paths(request.path, request.method):
+        no_urls = isinstance(request.routing_exception, BadHost)  # a Host that no address can be made of, so no page
+        if no_urls or not html_paths(request.path, request.method):
             return problem(error)
         return _page(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -35,6 +36,16 @@ def test_files_of_the_page_are_asked_for_anew_but_not_sent_anew(client: FlaskCli
     with client.get("/static/style.css", headers={"If-None-Match": first.headers["ETag"]}) as again:
         assert again.status_code == 304
     first.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/admin", f"/jobs/{UNKNOWN}"])
+@pytest.mark.parametrize("host", ["x" * 64, "a..b", f"{'x' * 129}:80"])
+def test_a_host_that_no_address_can_be_made_of_is_refused_without_a_page(client: FlaskClient, path: str, host: str):
+    """Guards `answered`: a page has addresses in it, so that the refusal itself failed, as a 500."""
+    answer = client.get(path, headers={**BROWSER, "Host": host})
+    assert answer.status_code == 400
+    assert answer.json
+    assert answer.json["error"]["code"] == "bad_request"
 
 
 def test_the_form_leads_to_the_page_of_the_job(client: FlaskClient):
