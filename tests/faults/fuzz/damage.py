@@ -7,6 +7,7 @@ import random
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
@@ -36,13 +37,16 @@ _TOKENS = (
         b"\\ud800",
     ),
 )
+_STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 _NUMBER = re.compile(rb"\d+")
 
 
 def damaged(data: bytes, others: Sequence[bytes], rng: random.Random) -> tuple[str, bytes]:
-    """The kind of the damage and what is left of the file; of a package half of the time inside one of its members."""
+    """The kind of the damage and what is left of the file; of a package or a PDF half of the time inside what is packed."""
     if data.startswith(b"PK\x03\x04") and rng.random() < 0.5:
         return _inside(data, others, rng)
+    if data.startswith(b"%PDF-") and rng.random() < 0.5 and (streams := list(_STREAM.finditer(data))):
+        return _inside_stream(data, rng.choice(streams), others, rng)
     kind = rng.choice(list(_KINDS))
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         data = _KINDS[kind](data, others, rng)
@@ -59,6 +63,18 @@ def _inside(data: bytes, others: Sequence[bytes], rng: random.Random) -> tuple[s
             content = old.read(name)
             new.writestr(name, _KINDS[kind](content, others, rng) if name == chosen else content)
     return f"{kind} inside", out.getvalue()
+
+
+def _inside_stream(
+    data: bytes, found: re.Match[bytes], others: Sequence[bytes], rng: random.Random
+) -> tuple[str, bytes]:
+    """Likewise of a PDF; what is not deflated is damaged as it stands."""
+    kind, content = rng.choice(list(_KINDS)), found[1]
+    try:
+        content = zlib.compress(_KINDS[kind](zlib.decompress(content), others, rng))
+    except zlib.error:
+        content = _KINDS[kind](content, others, rng)
+    return f"{kind} inside", data[: found.start(1)] + content + data[found.end(1) :]
 
 
 def _place(data: bytes, rng: random.Random) -> int:
