@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -260,10 +261,17 @@ class Stream:
         self.close()
 
 
+#: Below those that systems give to outgoing connections (from 32768, or 49152): nothing takes one between the moment it
+#: was found free and the moment a server that was given it listens, or while that server is away.
+PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
+    """A port for a server that can't be told to take any."""
+    while True:
+        number = secrets.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            return number
 
 
 # ---- one installation ---------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from app.settings import ROOT, Settings
+from tests.processes import free_port
 
 FLAGS = [
     "--no-sandbox",
@@ -115,8 +115,7 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def running_instance(data_dir: Path, **settings: str) -> Iterator[Service]:
     """All of the service by `python -m app up`, on a free port; gone at the end."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     bare = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     ours = {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(data_dir), "WORKERS": "1", **settings}
     with (data_dir.parent / "errors").open("w+") as errors:

@@ -16,11 +16,21 @@ MOST_BYTES = 4 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with Deployment(tmp_path_factory.mktemp("clients"), {"MAX_UPLOAD_BYTES": str(MOST_BYTES)}) as made:
-        made.web()
         made.worker()
         yield made
+
+
+@pytest.fixture
+def at(deployment: Deployment) -> Deployment:
+    """It, with a web server that answers, wherever the last test stopped in restarting it."""
+    web = deployment.web_process
+    if web and web.is_alive:
+        deployment.until_answered(web)
+    else:
+        deployment.web()
+    return deployment
 
 
 @pytest.fixture

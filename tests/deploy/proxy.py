@@ -40,7 +40,11 @@ class Proxy:
         config.write_text(self._configuration(upstream))
         command = [program, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log"), "-g", "daemon off;"]
         self._process = subprocess.Popen(tethered(command), stdin=subprocess.DEVNULL)
-        eventually(self._listens, what="nginx")
+        try:
+            eventually(self._listens, what="nginx")
+        except BaseException:
+            self.stop()
+            raise
 
     def _configuration(self, upstream: int) -> str:
         text = SAMPLE.read_text()

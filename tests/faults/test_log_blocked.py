@@ -25,6 +25,8 @@ class Loggers:
     def __init__(self, at: Deployment, pipe: int) -> None:
         self.at = at
         self.started = [self._start(pipe, "-m", "gunicorn", "app:create_app()"), self._start(pipe, "worker.py")]
+
+    def wait(self) -> None:
         eventually(self._answers, what="the web server")
 
     def _start(self, pipe: int, *arguments: str) -> subprocess.Popen[bytes]:
@@ -71,6 +73,7 @@ def loggers(deploy: Callable[..., Deployment]) -> Iterator[Callable[[int], Logge
 
     def make(pipe: int) -> Loggers:
         made.append(Loggers(deploy(LOG_LEVEL="info"), pipe))
+        made[-1].wait()
         return made[-1]
 
     yield make

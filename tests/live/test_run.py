@@ -22,6 +22,7 @@ from app.adapters import embedded
 from app.settings import ROOT, Settings
 from app.supervision.readiness import ask
 from clients.python.ingest_client import Client, Status
+from tests.processes import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -78,9 +79,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
+    return free_port()
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_it_stops_with_nothing_left_behind(start: Callable[..., Run], file: Path
         assert len(family) >= 6  # valkey, gunicorn and its worker, worker and its parser, scheduler
         assert run.end(number) == 0
         for member in family:
-            assert select.select([member], [], [], 5)[0]
+            assert select.select([member], [], [], 30)[0]
     finally:
         for member in family:
             os.close(member)
@@ -166,24 +165,24 @@ def test_it_finds_everything_again(start: Callable[..., Run], file: Path) -> Non
     assert (found["status"], found["result"]["words"]) == ("completed", 3)
 
 
-def test_a_second_one_on_the_same_folder_is_told_where_the_first_is(start: Callable[..., Run], port: int) -> None:
+def test_a_second_one_on_the_same_folder_is_told_where_the_first_is(start: Callable[..., Run]) -> None:
     first = start()
     first.line("ready")
-    second = start(PORT=str(port + 1))
-    assert second.process.wait(30) == 1
+    second = start(PORT=str(free_port()))
+    assert second.process.wait(60) == 1
     assert f"runs already, at {first.url}" in second.errors()
 
 
 def test_a_taken_port_is_told_in_one_sentence(start: Callable[..., Run], port: int) -> None:
     with socket.create_server(("127.0.0.1", port)):
         run = start()
-        assert run.process.wait(30) == 1
+        assert run.process.wait(60) == 1
     assert run.errors() == f"PORT {port} is taken by another program: set PORT to a free one.\n"
 
 
 def test_a_wrong_setting_is_told_and_nothing_starts(start: Callable[..., Run], data_dir: Path) -> None:
     run = start(CRON_SECRET="changeme", WORKERS="many")
-    assert run.process.wait(30) == 2
+    assert run.process.wait(60) == 2
     assert sorted(line.split(":")[0] for line in run.errors().splitlines()) == [
         "setting CRON_SECRET",
         "setting WORKERS",
@@ -221,7 +220,7 @@ def answers(run: Run) -> bool:
     return ask(Settings(port=int(run.url.rpartition(":")[2]))).ready
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Whether it comes to hold; a look every 50 ms, for these things announce themselves to nobody."""
     deadline = time.monotonic() + seconds
     while not holds():

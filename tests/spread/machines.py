@@ -210,7 +210,6 @@ class Spread:
         self.first_web, self.second_web = self.one.web(), self.other.web()
         self.workers = [self.worker(), self.worker()]
         self.urgent = self.worker("urgent")
-        self.wait()
 
     def mend(self) -> None:
         """Whatever a test did to it: all of it is there, and nothing stands still."""
@@ -277,6 +276,11 @@ class Spread:
             machine.stop()
 
     def __enter__(self) -> Self:
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *failure: object) -> None:
