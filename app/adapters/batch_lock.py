@@ -21,6 +21,7 @@ class BatchLock:
 
     def __init__(self, client: redis.Redis, *, lock_ttl: float) -> None:
         self._redis = client
+        self._set = Script(client, "set")
         self._extend = Script(client, "extend_lock")
         self._key = f"{PREFIX}batch:lock"
         self._token = ""
@@ -33,7 +34,7 @@ class BatchLock:
         """True if it is ours now; `now` (ms) is kept in it, so that others can tell its age."""
         token = f"{secrets.token_hex(8)}:{now}"
         with translated():
-            taken = self._redis.set(self._key, token, nx=True, px=LOCK_LEASE_MS)
+            taken = self._set("", self._key, token, LOCK_LEASE_MS, 1)
             if (
                 not taken and self._redis.get(self._key) != token.encode()
             ):  # ours: an answer was lost, and it was sent again

@@ -9,9 +9,8 @@ from typing import Any
 
 import redis
 
-from app.adapters.counters import TOTALS
 from app.adapters.job_queues import BATCH_DELIVERY_ID
-from app.adapters.redis_client import PREFIX, translated
+from app.adapters.redis_client import PREFIX, Script, translated
 
 #: How many past batches are remembered.
 RUNS = 10
@@ -49,16 +48,11 @@ class BatchNotes:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._note = Script(client, "note_batch")
 
     def note(self, run: BatchRun) -> None:
         result = json.dumps({"outcome": run.outcome, **run.numbers})
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hset(f"{PREFIX}batch", mapping={"lastRunAt": run.at, "lastResult": result, "outcome": run.outcome})
-            pipe.lpush(_RUNS_KEY, json.dumps([run.at, run.outcome, run.by, dict(run.numbers)]))
-            pipe.ltrim(_RUNS_KEY, 0, RUNS - 1)
-            pipe.hincrby(TOTALS, f"batches:{run.outcome}", 1)
-            pipe.execute()
+        self._note("", run.at, result, run.outcome, json.dumps([run.at, run.outcome, run.by, dict(run.numbers)]), RUNS)
 
     def state(self, now: int) -> BatchState:
         """`now` in ms."""

@@ -118,6 +118,7 @@ class JobStore:
         self._renew = Script(client, "renew")
         self._stage = Script(client, "stage")
         self._bury = Script(client, "bury")
+        self._pause = Script(client, "pause")
 
     # ---- time -----------------------------------------------------------------------------------------------
 
@@ -353,8 +354,7 @@ class JobStore:
     # ---- priorities -----------------------------------------------------------------------------------------
 
     def pause(self, priority: Priority) -> None:
-        with translated():
-            self._redis.sadd(f"{PREFIX}paused", priority.value)
+        self._pause("", priority.value)
 
     def resume(self, priority: Priority) -> None:
         with translated():

@@ -5,6 +5,7 @@ Each override says why. A test compares the signatures of what is overridden her
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Sequence
@@ -112,8 +113,9 @@ class IngestWorker(SimpleWorker):
                     return popped
             except DequeueTimeout:
                 continue
-            except (redis.ConnectionError, redis.TimeoutError, QueueUnavailable):
-                self._host.wait(wait)  # Redis is away: wait longer each time, but not long
+            except (redis.RedisError, QueueUnavailable):
+                # Redis is away, or refuses (its disk is full, it is a replica now): wait longer each time, but not long
+                self._host.wait(wait)
                 wait = min(wait * 2, 2.0)
         return None
 
@@ -186,7 +188,8 @@ class IngestWorker(SimpleWorker):
             job.save(pipeline=pipe)
             pipe.expire(job.key, SHOWN_SECONDS)
         pipe.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": delivery.id})
-        pipe.execute()
+        with contextlib.suppress(redis.RedisError):  # rq-dashboard goes without it
+            pipe.execute()
         self._host.beat("busy")
 
     def _take_down(self) -> None:

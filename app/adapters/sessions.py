@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from app.adapters.redis_client import PREFIX, translated
+from app.adapters.redis_client import PREFIX, Script, translated
 
 CODE_SECONDS = 600
 SESSION_SECONDS = 12 * 3600
@@ -30,18 +30,19 @@ def _key(kind: str, value: str) -> str:
 
 
 class Sessions:
-    """All methods raise QueueUnavailable when Redis does not answer."""
+    """All methods raise QueueUnavailable when Redis does not answer; one that is full lets the admin in all the same."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._set = Script(client, "set")
+        self._count_failure = Script(client, "count_failure")
 
     # ---- one-time codes -------------------------------------------------------------------------------------
 
     def new_code(self) -> str:
         """A code of 128 bits that opens one session within ten minutes; it is safe in a URL."""
         code = secrets.token_urlsafe(16)
-        with translated():
-            self._redis.set(_key("code", code), "1", ex=CODE_SECONDS)
+        self._set("", _key("code", code), "1", CODE_SECONDS * 1000, "")
         return code
 
     def use_code(self, code: str) -> bool:
@@ -53,8 +54,7 @@ class Sessions:
 
     def open(self, token_fingerprint: str) -> str:
         session_id = secrets.token_urlsafe(32)
-        with translated():
-            self._redis.set(_key("session", session_id), token_fingerprint, ex=SESSION_SECONDS)
+        self._set("", _key("session", session_id), token_fingerprint, SESSION_SECONDS * 1000, "")
         return session_id
 
     def is_open(self, session_id: str, token_fingerprint: str) -> bool:
@@ -74,12 +74,7 @@ class Sessions:
 
         Counted before the secret is looked at, so that guesses sent at the same time cannot slip past the limit.
         """
-        key = _key("failures", address)
-        with translated():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.set(key, 0, ex=FAILURE_WINDOW_SECONDS, nx=True)
-            pipe.incr(key)
-            return int(pipe.execute()[1])
+        return int(self._count_failure("", _key("failures", address), FAILURE_WINDOW_SECONDS * 1000))
 
     def forgive(self, address: str) -> None:
         """The attempt was a right one."""

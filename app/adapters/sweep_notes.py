@@ -17,14 +17,15 @@ class SweepNotes:
     def __init__(self, client: redis.Redis, *, now_argument: Callable[[], int | str] = lambda: "") -> None:
         self._redis = client
         self._now = now_argument
+        self._set = Script(client, "set")
+        self._move_cursor = Script(client, "move_cursor")
         self._outage = Script(client, "outage")
         self._missed = Script(client, "missed")
 
     def take_turn(self, name: str, *, judging: bool = True) -> bool:
         """Who judges nobody for a while has turns of its own: it must not keep those who would from theirs."""
         turn = f"{PREFIX}sweep:turn" if judging else f"{PREFIX}sweep:turn:unjudging"
-        with translated():
-            return bool(self._redis.set(turn, name, nx=True, px=TURN_MS))
+        return bool(self._set("", turn, name, TURN_MS, 1))
 
     def since_outage(self) -> tuple[int, int]:
         """When the server came back last, and its present time (ms)."""
@@ -57,5 +58,4 @@ class SweepNotes:
 
     def move_cursor(self, walk: str, value: str) -> None:
         """The walk goes on after `value` next time; from the start if it is empty."""
-        with translated():
-            self._redis.hset(f"{PREFIX}cursors", walk, value)
+        self._move_cursor("", walk, value)

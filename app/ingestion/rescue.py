@@ -17,7 +17,7 @@ import structlog
 from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import LEASE_MS, JobStore, Lease
 from app.adapters.sweep_notes import SweepNotes
-from app.domain.job import PRIORITIES, Job, JobStatus
+from app.domain.job import PRIORITIES, Job, JobStatus, Priority
 from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageUnavailable
 from app.services import Services
 
@@ -130,15 +130,25 @@ class Sweep:
 
     def _stage(self, swept: Swept) -> None:
         for job_id, priority in self._jobs.stage():
-            self._queues.notify(priority, job_id)
             swept.staged += 1
+            if not self._notify(priority, job_id):
+                return
 
     def _balance(self, swept: Swept) -> None:
         for priority in PRIORITIES:
             missing = self._queues.balance(priority)
             for job_id in self._jobs.waiting_ids(priority, missing) if missing else ():
-                self._queues.notify(priority, job_id)
+                if not self._notify(priority, job_id):
+                    return
                 swept.delivered += 1
+
+    def _notify(self, priority: Priority, job_id: str) -> bool:
+        """A Redis that is full takes no delivery: a later sweep's count makes it, and the batch needs none."""
+        try:
+            self._queues.notify(priority, job_id)
+        except QueueUnavailable:
+            return False
+        return True
 
     def _remove_spent(self, swept: Swept) -> None:
         """Uploads of jobs that were completed a minute ago: nothing leaves that state, so they are not needed again.

@@ -33,7 +33,10 @@ class AwayTwice:
         pass
 
 
-@pytest.mark.parametrize("error", [QueueUnavailable("queue_unavailable"), redis_client.ConnectionError()])
+@pytest.mark.parametrize(
+    "error",
+    [QueueUnavailable("queue_unavailable"), redis_client.ConnectionError(), redis_client.ResponseError("MISCONF")],
+)
 def test_a_worker_outlives_a_redis_that_is_away_when_it_looks_what_is_paused(error, monkeypatch):
     client = fakeredis.FakeRedis()
     host = AwayTwice(client, error)

@@ -98,8 +98,9 @@ def test_a_process_with_one_parser_runs_one_batch_even_if_the_lock_was_lost(serv
 
 def test_a_lock_whose_answer_was_lost_is_known_again(services, redis, monkeypatch):
     """The client sends the command a second time by itself, and finds the lock taken: by its own first one."""
-    send = redis.set
-    monkeypatch.setattr(redis, "set", lambda *args, **options: send(*args, **options) and send(*args, **options))
+    send = redis.evalsha
+    services.notes.take_turn("so that the script is known")
+    monkeypatch.setattr(redis, "evalsha", lambda *args: send(*args) and send(*args))
     assert services.batch_lock().acquire(now=1)
     assert not services.batch_lock().acquire(now=2)
 

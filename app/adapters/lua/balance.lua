@@ -21,6 +21,7 @@ if difference == 0 then
   if since then redis.call('HDEL', note, field) end
   return 0
 end
+redis.call('HDEL', note, field)  -- first, so that a full Redis lets the script go on
 if not since or (least < 0) ~= (difference < 0) then
   redis.call('HSET', note, field, integer(now) .. ':' .. integer(difference))
   return 0
@@ -30,7 +31,6 @@ if now - tonumber(since) < tonumber(ARGV[6]) then
   redis.call('HSET', note, field, since .. ':' .. integer(least))
   return 0
 end
-redis.call('HDEL', note, field)
 if least < 0 then return math.min(-least, 1000) end  -- in one sweep; more would outlast its turn, and others begin too
 for _ = 1, math.min(least, 1000) do
   local delivery = redis.call('RPOP', ARGV[4])

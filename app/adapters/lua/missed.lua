@@ -4,6 +4,7 @@
 -- ARGV: number of holders not seen, those, then the holders that were seen
 local note, unseen = prefix .. 'missed', tonumber(ARGV[3])
 local ages, asked = {}, {}
+redis.call('HDEL', note, '')  -- a removal first: a full Redis lets the script go on then
 for i = 4, 3 + unseen do
   local since, last = string.match(redis.call('HGET', note, ARGV[i]) or '', '^(%d+):(%d+)$')
   if not since or now - tonumber(last) > 5000 then since = integer(now) end

@@ -3,5 +3,6 @@
 local noted = redis.call('HMGET', prefix .. 'sweep', 'at', 'run_id', 'back')
 local back = noted[3]
 if not noted[1] or noted[2] ~= ARGV[3] or now - noted[1] > 5000 then back = integer(now) end
+redis.call('DEL', prefix .. 'sweep')  -- a removal first: a full Redis lets the script go on then
 redis.call('HSET', prefix .. 'sweep', 'at', integer(now), 'run_id', ARGV[3], 'back', back)
 return {back, integer(now)}

@@ -19,6 +19,7 @@ for _, id in ipairs(due) do
   local record = redis.call('HGET', prefix .. 'job:' .. id, 'record')
   if record then
     local job = cjson.decode(record)
+    redis.call('ZREM', prefix .. 'retrying', id)  -- first, so that a full Redis lets the script go on
     redis.call('ZADD', prefix .. 'retrying', ARGV[4], id)
     wait(id, job)
     redis.call('PUBLISH', prefix .. 'changed', id)
