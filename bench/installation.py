@@ -25,6 +25,8 @@ from bench.http import Connection
 from bench.processes import children_of
 
 STOP_SECONDS = 15.0
+#: One that is told to end is waited for that long where the figure goes on after it.
+PATIENCE_SECONDS = 60.0
 
 
 class GaveUp(Exception):
@@ -109,7 +111,7 @@ class Installation:
         os.kill(pid, how)
         for process in self._running:
             if process.pid == pid:
-                process.wait(STOP_SECONDS)
+                process.wait(PATIENCE_SECONDS)
 
     def says(self) -> str:
         """The last words of each process, for when something went wrong."""

@@ -14,3 +14,5 @@ class Options:
     data: Path | None = None
     rounds: int = 5
     kills: int = 20
+    restarts: int = 50
+    seed: int = 1

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, order, pages, pdfs, pickup, put, rebuild, rescue, s3, sizing, tiny, watch
+from bench import accept, deploys, order, pages, pdfs, pickup, put, rebuild, rescue, s3, sizing, tiny, watch
 from bench.installation import GaveUp
 from bench.options import Options
 from bench.processes import yardstick
@@ -30,6 +30,7 @@ FIGURES: dict[str, Callable[[Options, Say], list[Figure]]] = {
     "watch": watch.measure,
     "sizing": sizing.measure,
     "pages": pages.measure,
+    "deploys": deploys.measure,
 }
 
 
@@ -40,6 +41,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder of PDFs (../shared/data/pdf, else made here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each comparison is made (5)")
     parser.add_argument("--kills", type=int, default=20, help="how many workers are killed for `rescue` (20)")
+    parser.add_argument("--restarts", type=int, default=50, help="how often `deploys` restarts a process (50)")
+    parser.add_argument("--seed", type=int, default=1, help="of what `deploys` restarts, and when (1)")
     given = parser.parse_args()
     if unknown := set(given.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}")
@@ -59,7 +62,7 @@ def main() -> int:
     if sys.platform != "linux":
         _say("The bench reads /proc, so it needs Linux.")
         return 2
-    options = Options(given.where, given.data, given.rounds, given.kills)
+    options = Options(given.where, given.data, given.rounds, given.kills, given.restarts, given.seed)
     _say(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, yardstick {yardstick():.0f} µs"
     )
