@@ -45,9 +45,12 @@ def test_a_redis_that_is_full_takes_no_job_and_lets_those_that_run_end(
 ) -> None:
     services = connected(url, tmp_path)
     job = jobs.processing(services)
+    jobs.pending(services)
     admin.config_set("maxmemory", 1)
     with pytest.raises(QueueUnavailable):
         jobs.pending(services)
+    claimed = services.jobs.claim_next(Priority.MEDIUM, holder="web.test", token="u")  # as the batch does
+    assert claimed is not None
     assert services.jobs.replace(job, job.completed(jobs.RESULT, now=services.jobs.now()))
     ended = services.jobs.get(job.id)
     assert ended is not None

@@ -5,7 +5,7 @@
 --       of its jobs begin with
 -- Returns the record or '', the time, and the first job that was set aside on the way or ''.
 local priority, holder, token, aging = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[11])
-if ARGV[9] ~= '' then redis.call('DEL', ARGV[9]) end
+redis.call('DEL', ARGV[9])  -- without a delivery too: a removal first, so that a full Redis lets the script go on
 local worker = prefix .. 'workers:' .. holder
 local held = redis.call('HMGET', worker, 'token', 'jobId')
 if held[1] == token then  -- this very command, sent again because its answer was lost
