@@ -124,14 +124,20 @@ def _counted(services: Services, act: Act, wanted: JobFilter, walk: Iterator[tup
 
 
 def _act(services: Services, act: Act, part: Slice, rows: Iterator[tuple[str, Job | None]]) -> Outcome:
+    """An outage in the middle ends the slice: what was done is told, and whoever goes on is told of the outage."""
     outcome, last = Outcome(), None
-    for looked_at, (cursor, job) in enumerate(rows):
-        if looked_at >= part.most_looked_at or outcome.affected >= MOST_AT_ONCE:
-            outcome.next_cursor = last
-            break
-        last = cursor
-        if job is not None and act.applies_to(job):
-            _do(services, act, job, outcome, dry_run=part.dry_run)
+    try:
+        for looked_at, (cursor, job) in enumerate(rows):
+            if looked_at >= part.most_looked_at or outcome.affected >= MOST_AT_ONCE:
+                outcome.next_cursor = last
+                break
+            if job is not None and act.applies_to(job):
+                _do(services, act, job, outcome, dry_run=part.dry_run)
+            last = cursor
+    except QueueUnavailable:
+        if part.dry_run or not outcome.affected:
+            raise
+        outcome.next_cursor = last
     return outcome
 
 

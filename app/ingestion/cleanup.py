@@ -5,8 +5,10 @@ A live job is never touched, however old: the record itself refuses (`only_final
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from app.adapters.queue_numbers import QueueNumbers
-from app.errors import RequestRefused, ValidationFailed
+from app.errors import QueueUnavailable, RequestRefused, ValidationFailed
 from app.ingestion.bulk import MOST_AT_ONCE, SHOWN_IDS, Outcome, Slice
 from app.ingestion.cancel import delete
 from app.services import Services
@@ -20,7 +22,7 @@ REST = "rest"
 def expire(services: Services, *, limit: int) -> int:
     """Removes at most `limit` jobs that ended more than RETENTION_DAYS ago; gives how many."""
     before = services.jobs.now() - services.settings.retention_days * DAY_MS
-    return len(_remove(services, services.jobs.ended_before(before, limit)))
+    return sum(1 for _ in _removed(services, services.jobs.ended_before(before, limit)))
 
 
 def cleanup(services: Services, *, days_old: int, part: Slice) -> Outcome:
@@ -31,18 +33,30 @@ def cleanup(services: Services, *, days_old: int, part: Slice) -> Outcome:
     before = part.before - days_old * DAY_MS
     if part.dry_run:
         return _counted(services, before)
-    outcome, looked_at, most = Outcome(), 0, part.limit or MOST_AT_ONCE
-    while looked_at < most:
-        asked = min(SLICE, most - looked_at)
-        found = services.jobs.ended_before(before, asked)
-        gone = _remove(services, found)
-        looked_at += len(found)
-        outcome.affected += len(gone)
-        outcome.job_ids += gone[: SHOWN_IDS - len(outcome.job_ids)]
-        if len(found) < asked or not gone:
-            return outcome
-    outcome.next_cursor = REST if services.jobs.ended_before(before, 1) else None
+    outcome = Outcome()
+    try:
+        is_done = _clean(services, before, outcome, part.limit or MOST_AT_ONCE)
+    except QueueUnavailable:  # what was done is told, and whoever goes on is told of the outage
+        if not outcome.affected:
+            raise
+        is_done = False
+    outcome.next_cursor = None if is_done else REST
     return outcome
+
+
+def _clean(services: Services, before: int, outcome: Outcome, most: int) -> bool:
+    """Looks at no more than `most` jobs; whether that were all."""
+    looked_at = 0
+    while looked_at < most:
+        asked, earlier = min(SLICE, most - looked_at), outcome.affected
+        found = services.jobs.ended_before(before, asked)
+        looked_at += len(found)
+        for job_id in _removed(services, found):
+            outcome.affected += 1
+            outcome.job_ids += [job_id][: SHOWN_IDS - len(outcome.job_ids)]
+        if len(found) < asked or outcome.affected == earlier:
+            return True
+    return not services.jobs.ended_before(before, 1)
 
 
 def _counted(services: Services, before: int) -> Outcome:
@@ -53,8 +67,8 @@ def _counted(services: Services, before: int) -> Outcome:
     return outcome
 
 
-def _remove(services: Services, job_ids: list[str]) -> list[str]:
-    return [job_id for job_id in job_ids if _is_removed(services, job_id)]
+def _removed(services: Services, job_ids: list[str]) -> Iterator[str]:
+    return (job_id for job_id in job_ids if _is_removed(services, job_id))
 
 
 def _is_removed(services: Services, job_id: str) -> bool:

@@ -8,6 +8,7 @@ from app.domain.job import JobStatus, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
 from app.ingestion import bulk
 from app.ingestion.bulk import Act, Slice, act_on_filter, act_on_ids
+from app.ingestion.cancel import cancel
 from tests.jobs_in_states import completed, failed, pending, processing, retrying
 
 
@@ -186,6 +187,23 @@ def test_a_redis_that_is_away_ends_the_act(services, monkeypatch):
     monkeypatch.setitem(bulk._ACTS, "cancel", act)
     with pytest.raises(QueueUnavailable):
         by_ids(services, "cancel", [pending(services).id])
+
+
+def test_what_was_done_before_redis_went_away_is_told_and_where_to_go_on(services, monkeypatch):
+    jobs = [pending(services) for _ in range(3)]
+    away = {jobs[2].id}
+
+    def act(services, job_id):
+        if job_id in away:
+            raise QueueUnavailable("queue_unavailable")
+        return cancel(services, job_id)
+
+    monkeypatch.setitem(bulk._ACTS, "cancel", act)
+    ids = [job.id for job in jobs]
+    first = by_ids(services, "cancel", ids)
+    assert (first.affected, first.next_cursor) == (2, ids[1])
+    away.clear()
+    assert by_ids(services, "cancel", ids, cursor=first.next_cursor).job_ids == [ids[2]]
 
 
 # ---- priorities --------------------------------------------------------------------------------------------------

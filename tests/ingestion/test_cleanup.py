@@ -1,6 +1,6 @@
 import pytest
 
-from app.errors import ValidationFailed
+from app.errors import QueueUnavailable, ValidationFailed
 from app.ingestion import cleanup as cleaning
 from app.ingestion.bulk import Slice
 from app.ingestion.cleanup import DAY_MS, cleanup, expire
@@ -86,6 +86,25 @@ def test_all_slices_count_the_days_from_the_first(services, clock, long_ago):
 def test_a_cursor_that_is_none_of_ours_is_refused(services):
     with pytest.raises(ValidationFailed):
         clean(services, 7, cursor="nonsense")
+
+
+def test_what_went_before_redis_was_away_is_told(services, long_ago, monkeypatch):
+    jobs = [completed(services, now=long_ago, ended=long_ago + n) for n in range(3)]
+    bury, away = services.jobs.bury, {jobs[0].id}
+
+    def buried(job_id, **rule):
+        if job_id in away:
+            raise QueueUnavailable("queue_unavailable")
+        return bury(job_id, **rule)
+
+    monkeypatch.setattr(services.jobs, "bury", buried)
+    with pytest.raises(QueueUnavailable):
+        clean(services, 7)
+    away = {jobs[2].id}
+    first = clean(services, 7)
+    assert (first.affected, first.job_ids, first.next_cursor is None) == (2, [jobs[0].id, jobs[1].id], False)
+    away.clear()
+    assert clean(services, 7, cursor=first.next_cursor).job_ids == [jobs[2].id]
 
 
 def test_expiry_follows_the_retention_and_its_limit(services, clock, long_ago):
