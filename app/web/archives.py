@@ -37,9 +37,7 @@ def results() -> Response:
     job_ids, form, at = job_ids_of(request.args), asked_format(default="text"), services()
     known = [job_id for job_id in job_ids if is_job_id(job_id)]
     jobs = dict(zip(known, at.jobs.get_many(known), strict=True))
-    for job_id, job in jobs.items():
-        if job is None:
-            must_be_gone(at, job_id)
+    must_be_gone(at, *(job_id for job_id, job in jobs.items() if job is None))
     archive = _Archive(at, form)
     chunks = _counted(archive.chunks([(job_id, jobs.get(job_id)) for job_id in job_ids]), gate().held)
     response = Response(chunks, content_type="application/zip")

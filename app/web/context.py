@@ -41,17 +41,20 @@ def find_job(job_id: str) -> Job:
     return job
 
 
-def must_be_gone(at: Services, job_id: str) -> None:
-    """Raises `queue_unavailable` where the record is missing and the job may still come back.
+def must_be_gone(at: Services, *job_ids: str) -> None:
+    """Raises `queue_unavailable` where a record is missing and the job may still come back.
 
     A client that is told "not found" gives up. But a Redis that lost its data will be given the jobs again from the
     blob store, and an upload whose record could not be written becomes one by itself.
     """
-    if not is_job_id(job_id) or at.jobs.is_buried(job_id):
-        return
-    at.binding()
-    if at.blobs.manifest(job_id) is not None and at.jobs.get(job_id) is None:
-        raise QueueUnavailable("queue_unavailable", retry_after=RETRY_AFTER_OUTAGE)
+    possible = [job_id for job_id in job_ids if is_job_id(job_id)]
+    buried = at.jobs.buried(possible)
+    missing = [job_id for job_id in possible if job_id not in buried]
+    if missing:
+        at.binding()
+    for job_id in missing:
+        if at.blobs.manifest(job_id) is not None and at.jobs.get(job_id) is None:
+            raise QueueUnavailable("queue_unavailable", retry_after=RETRY_AFTER_OUTAGE)
 
 
 def retry_after(job: Job, estimated_seconds: int | None = None) -> int:

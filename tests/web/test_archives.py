@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from app.domain.ids import new_job_id
 from app.domain.job import Priority
 from app.errors import StorageFailed, StorageUnavailable
 from app.web import archives
@@ -95,6 +96,14 @@ def test_a_storage_that_is_away_is_a_reason_too(client, services, monkeypatch):
 
     monkeypatch.setattr(services.blobs, "open_result", away)
     assert list(unpacked(fetch(client, job.id))) == [LEFT_OUT]
+
+
+def test_many_unknown_ids_are_one_question_to_the_storage_whose_it_is(client, services, monkeypatch):
+    """With a bucket each one more takes milliseconds, and anybody may ask."""
+    asked, installation = [], services.blobs.installation
+    monkeypatch.setattr(services.blobs, "installation", lambda: asked.append(1) or installation())
+    lines = unpacked(fetch(client, *(new_job_id() for _ in range(5))))[LEFT_OUT].splitlines()
+    assert (len(lines), len(asked)) == (5, 1)
 
 
 def test_it_is_sent_while_it_is_written(client, services):
