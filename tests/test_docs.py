@@ -27,6 +27,8 @@ PAGES = [
         "docs/operations.md",
         "docs/metrics.md",
         "docs/pages.md",
+        "docs/reliability.md",
+        "bench/README.md",
         "clients/python/README.md",
         "clients/js/README.md",
     )
