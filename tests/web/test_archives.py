@@ -100,6 +100,7 @@ def test_a_storage_that_is_away_is_a_reason_too(client, services, monkeypatch):
 
 def test_many_unknown_ids_are_one_question_to_the_storage_whose_it_is(client, services, monkeypatch):
     """With a bucket each one more takes milliseconds, and anybody may ask."""
+    services.binding()  # takes both into use
     asked, installation = [], services.blobs.installation
     monkeypatch.setattr(services.blobs, "installation", lambda: asked.append(1) or installation())
     lines = unpacked(fetch(client, *(new_job_id() for _ in range(5))))[LEFT_OUT].splitlines()
