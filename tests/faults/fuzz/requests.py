@@ -45,16 +45,19 @@ class Sent:
 def request(method: str, path: str, jobs: Sequence[str], rng: random.Random) -> Sent:
     """One request for a route such as `/api/ingest/status/{jobId}`; `jobs` are ids that exist."""
     body, content_type = rng.choice(_BODIES)(jobs, rng)
-    framing, sent, is_whole = rng.choice(_FRAMINGS)(body, rng)
+    calm = rng.random() < 0.5  # only target and body are odd then, so that they get further
+    framing, sent, is_whole = rng.choice((_honest, _chunked) if calm else _FRAMINGS)(body, rng)
     lines = [f"{method} {_target(path, jobs, rng)} HTTP/1.{rng.choice('1111110')}"]
-    headers = {"Host": "127.0.0.1", "Connection": "close"} if rng.random() < 0.9 else {}
+    headers = {"Host": "127.0.0.1", "Connection": "close"} if calm or rng.random() < 0.9 else {}
     if content_type and rng.random() < 0.9:
         headers["Content-Type"] = content_type
-    for make in rng.sample(_HEADERS, rng.randint(0, 4)):
+    if calm:
+        headers["Authorization"] = f"Bearer {rng.choice(list(SECRETS.values()))}"
+    for make in [] if calm else rng.sample(_HEADERS, rng.randint(0, 4)):
         headers.update(make(rng))
     lines += [f"{name}: {value}" for name, value in headers.items()] + framing
     head = "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n"
-    if rng.random() < 0.05:
+    if not calm and rng.random() < 0.1:
         at = rng.randrange(len(head))
         return Sent(head[:at] + rng.randbytes(rng.choice((0, 1, 4))) + head[at + 1 :] + sent, is_whole=False)
     return Sent(head + sent, is_whole)
