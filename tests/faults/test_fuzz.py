@@ -73,6 +73,6 @@ class TestServed:
         assert not tally.violations, tally.violations
         with Served(tmp_path / "installation") as served:
             served.send_files(files, 4, SEED, most=24)
-            served.send_requests(3, SEED)
+            served.send_requests(20, SEED)
         assert not served.tally.violations, served.tally.violations
         assert {"completed", "corrupt_document", "400", "200"} <= served.tally.outcomes.keys()

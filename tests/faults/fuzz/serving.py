@@ -181,7 +181,8 @@ def wrong_answer(status: int, answer: bytes, sent: Sent) -> str:
 
 def _wrong_problem(body: bytes) -> str:
     try:
-        return "" if json.loads(body)["success"] is False else f"not a refusal: {body[:300]!r}"
+        document, _ = json.JSONDecoder().raw_decode(body.decode())  # another answer may follow
+        return "" if document["success"] is False else f"not a refusal: {body[:300]!r}"
     except (ValueError, KeyError, TypeError):
         return "" if body.startswith(b"{") and len(body) > ENOUGH // 2 else f"no problem document: {body[:300]!r}"
 
