@@ -24,7 +24,7 @@ from app.services import Services
 EVERY_SECONDS = 1.0
 #: A holder that was missed among Redis's clients for that long is dead.
 MISSED_MS = 2_000
-#: A process whose sweep failed or took longer than this judges nobody for a lease.
+#: A process whose sweep failed, or took longer than this (removing files apart), judges nobody for a lease.
 SLOW_SECONDS = 1.0
 #: Of a sweep, for removing what has done its duty; the rest is for the next one.
 REMOVING_SECONDS = 0.4
@@ -59,24 +59,30 @@ class Sweep:
 
     def offer(self) -> Swept | None:
         """One turn, if nobody else has it. An outage of Redis is noted, not raised."""
-        began = time.monotonic()
+        began = self._clock()
         try:
             turn = self._notes.take_turn(self._services.name, judging=began >= self._judge_from)
-            swept = self.run() if turn else None
+            swept = self._look_after_jobs() if turn else None
+            if self._clock() - began > SLOW_SECONDS:  # of Redis or of this process; the store's time tells nothing
+                self._judge_from = self._clock() + LEASE_MS / 1000
+            if swept:
+                self._remove_spent(swept)
         except QueueUnavailable:
-            self._judge_from = time.monotonic() + LEASE_MS / 1000
+            self._judge_from = self._clock() + LEASE_MS / 1000
             return None
-        if time.monotonic() - began > SLOW_SECONDS:
-            self._judge_from = time.monotonic() + LEASE_MS / 1000
         return swept
 
     def run(self) -> Swept:
         """All duties once. Raises QueueUnavailable."""
+        swept = self._look_after_jobs()
+        self._remove_spent(swept)
+        return swept
+
+    def _look_after_jobs(self) -> Swept:
         swept = Swept()
         self._judge(swept)
         self._stage(swept)
         self._balance(swept)
-        self._remove_spent(swept)
         return swept
 
     # ---- who is dead ----------------------------------------------------------------------------------------
@@ -84,7 +90,7 @@ class Sweep:
     def _judge(self, swept: Swept) -> None:
         leases = self._jobs.leases()
         back, now = self._notes.since_outage()
-        if not leases or time.monotonic() < self._judge_from:
+        if not leases or self._clock() < self._judge_from:
             return
         missed = self._notes.missed_for({lease.holder for lease in leases if lease.holder})
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}

@@ -219,7 +219,7 @@ def test_a_process_that_judges_nobody_for_a_while_does_not_keep_another_from_it(
     clients.clear()
     thawed = Sweep(services)
     with monkeypatch.context() as frozen:
-        frozen.setattr(thawed, "run", lambda: setattr(thawed, "_judge_from", float("inf")))
+        frozen.setattr(thawed, "_judge", lambda _: setattr(thawed, "_judge_from", float("inf")))
         thawed.offer()
     rescued = 0
     for _ in range(MISSED_MS // 1000 + 1):
@@ -228,4 +228,29 @@ def test_a_process_that_judges_nobody_for_a_while_does_not_keep_another_from_it(
         thawed.offer()
         other = sweep.offer()
         rescued += other.rescued if other else 0
+    assert rescued == 1
+
+
+def test_a_store_that_is_frozen_keeps_nobody_from_finding_who_is_dead(
+    services, clients, server, clock, redis, monkeypatch
+):
+    """Only a slow Redis may hide that a holder is alive."""
+    jobs.completed(services, with_bytes=True)
+    clock.advance(SPENT_AFTER_MS / 1000 + 1)
+    waited = [0.0]
+
+    def freezing(_):
+        waited[0] += 2.0
+        raise StorageUnavailable("storage_unavailable")
+
+    monkeypatch.setattr(services.blobs, "delete_upload", freezing)
+    sweep = Sweep(services, clock=lambda: waited[0])
+    sweep.offer()
+    jobs.processing(services)
+    clients.clear()
+    rescued = 0
+    for _ in range(MISSED_MS // 1000 + 1):
+        redis.delete("ingest:sweep:turn", "ingest:sweep:turn:unjudging")  # the next second
+        clock.advance(1)
+        rescued += sweep.offer().rescued
     assert rescued == 1
