@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app.domain.job import JobStatus
+from bench.deploys import roll
+from bench.options import Options
 from tests.faults.check import check
 from tests.processes import LIVE, Deployment, eventually, is_running
 
@@ -120,3 +123,11 @@ def test_row_31_a_worker_that_is_told_to_stop_while_redis_is_away_does_not_wait_
     at.kill_server()
     worker.send(signal.SIGTERM)
     assert worker.wait(40) == 0
+
+
+def test_row_31_restarts_under_load_fail_no_client_and_charge_no_job(tmp_path: Path) -> None:
+    """The short form of `python -m bench deploys`, by dice that restart both kinds."""
+    came_to = roll(Options(tmp_path, restarts=4, seed=1), lambda text: None)
+    assert came_to.restarts == {"web": 1, "worker": 3}
+    assert (came_to.failed, came_to.charged, came_to.violations) == ([], [], [])
+    assert came_to.early == 0

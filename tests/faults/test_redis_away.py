@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from tests.processes import LIVE, Answer, Deployment, eventually
 
 pytestmark = LIVE
 
+#: How long Redis stays away where its length is what matters; the long form is `OUTAGE_SECONDS=60`.
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
 ROUNDS, SENDERS, PER_ROUND = 3, 3, 15
 KEY = "the-very-same"
 TEXT = "Half of it came before, half of it after."
@@ -115,6 +118,36 @@ def test_row_14_a_worker_that_comes_back_after_redis_keeps_its_job(deploy: Calla
     assert [attempt.outcome for attempt in at.job(job_id).history] == ["completed"]
     assert holder.is_alive
     assert other.is_alive
+
+
+# ---- row 15 ---------------------------------------------------------------------------------------------------------
+
+
+def test_row_15_what_ends_while_redis_is_away_is_committed_when_it_is_back(deploy: Callable[..., Deployment]) -> None:
+    """Guards the patience of who ends a job, and of worker, scheduler and web: without it the work of all is lost, or
+    somebody has to start them again. In turn Redis is killed and frozen."""
+    at = deploy()
+    at.web()
+    worker, child = at.warm_worker()
+    scheduler = at.scheduler()
+    texts = {member.decode(): "to warm up" for member in at.redis.zrange(f"{PREFIX}jobs", 0, -1)}
+    for outage in (away, frozen):
+        os.kill(child, signal.SIGSTOP)
+        job_id = at.client.upload(b"ends meanwhile")
+        at.client.until(job_id, "processing")
+        with outage(at):
+            back = time.monotonic() + OUTAGE_SECONDS
+            os.kill(child, signal.SIGCONT)
+            eventually(lambda job_id=job_id: at.services.blobs.results_of(job_id), what="the result")
+            eventually(lambda back=back: time.monotonic() > back, seconds=2 * OUTAGE_SECONDS + 60, what="the end")
+        at.waits_for(lambda job: job.status is JobStatus.COMPLETED, job_id)
+        assert [attempt.outcome for attempt in at.job(job_id).history] == ["completed"]
+        eventually(lambda: at.client.ask("GET", "/readyz").status == 200, what="the service to be ready")
+        texts[job_id] = "ends meanwhile"
+    later = at.client.upload(b"later")
+    assert at.client.until(later)["status"] == "completed"
+    assert all(process.is_alive for process in (worker, scheduler))
+    check(at, {**texts, later: "later"})
 
 
 # ---- row 16 ---------------------------------------------------------------------------------------------------------

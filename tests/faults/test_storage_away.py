@@ -11,6 +11,7 @@ from typing import Any
 import fakeredis
 import pytest
 
+from app import create_app
 from app.adapters.breaker import FAILURES
 from app.adapters.s3_blobs import S3Blobs, open_s3_blobs
 from app.adapters.s3_client import S3Client
@@ -89,6 +90,23 @@ def in_process(settings: Settings, redis: fakeredis.FakeRedis, line: Proxy, tmp_
     made = Services(settings, client=redis, blobs=blobs)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("fault", [proxy.away, proxy.silent, proxy.failing(503), proxy.cut_up(20), proxy.cut_down(0)])
+def test_row_19_an_upload_that_is_not_stored_is_said_so_and_nothing_waits(
+    settings: Settings, in_process: Services, line: Proxy, tmp_path: Path, fault: proxy.Fault
+) -> None:
+    """Guards the order bytes, record: a job whose bytes are nowhere would fail later, and nobody would send it again."""
+    in_process.binding()
+    client = S3Client(S3Server(line.endpoint).place(), Caller(Patience(seconds=0.2, answer_seconds=0.2)))
+    in_process.blobs = S3Blobs(client, Spool(tmp_path / "spool"))
+    web = create_app(settings, in_process).test_client()
+    line.meets(fault)
+    answer = web.put("/api/ingest/start/note.txt", data=b"words")
+    assert answer.status_code == 503
+    assert answer.json
+    assert answer.json["error"]["code"] == "storage_unavailable"
+    assert in_process.redis.keys("ingest:job:*") == []
 
 
 @pytest.mark.parametrize("fault", [proxy.away, proxy.cut_up(20), proxy.cut_down(0), proxy.failing(503)])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,14 @@ KEY = "the-very-same"
 DATA, TEXT = b"kept all the same", "kept all the same"
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A web server for the tests that do it no harm."""
+    with Deployment(Path(tmp_path_factory.mktemp("served"))) as made:
+        made.web()
+        yield made
+
+
 @pytest.fixture
 def cut_short(deploy: Callable[..., Deployment]) -> Deployment:
     """An upload was stored, and then the web process died before it wrote the record; another one serves again."""
@@ -30,6 +41,31 @@ def cut_short(deploy: Callable[..., Deployment]) -> Deployment:
     (stored,) = at.services.blobs.list_uploads()
     assert at.services.blobs.manifest(stored.job_id)
     return at
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_row_27_a_client_that_leaves_in_the_middle_leaves_nothing(served: Deployment, share: float) -> None:
+    """Guards the count of what came and the removal of what is unfinished: without them half a file becomes a job."""
+    data = b"half a file " * 100_000
+    with socket.create_connection(("127.0.0.1", served.client.port)) as client:
+        head = f"PUT /api/ingest/start/note.txt HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+        client.sendall(head.encode() + data[: int(len(data) * share)])
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+    assert b" 400 " in answer.splitlines()[0]
+    assert list((served.data_dir / "blobs" / "partial").glob("*")) == []
+    assert served.services.jobs.is_empty()
+    assert list(served.services.blobs.list_uploads()) == []
+
+
+def test_row_28_two_hundred_silent_clients_keep_nobody_from_being_served(served: Deployment) -> None:
+    """Guards that who has not sent a request holds no thread: there are fewer threads than silent clients."""
+    with ExitStack() as stack:
+        for number in range(200):
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", served.client.port)))
+            silent.sendall(b"P" if number % 2 else b"")
+        for _ in range(10):
+            assert served.client.ask("GET", "/readyz").status == 200
 
 
 def hold_runs_out(at: Deployment) -> None:
