@@ -56,12 +56,13 @@ class Act:
 @dataclass(frozen=True)
 class Slice:
     """Which part of the work a request does: at most `limit` jobs are looked at, after `cursor`; jobs that were created
-    after `before` (ms) are not meant."""
+    after `before` (ms) are not meant; `bounded`: it was asked for, and is not just the present."""
 
     before: int
     limit: int | None = None
     cursor: str | None = None
     dry_run: bool = False
+    bounded: bool = False
 
     @property
     def most_looked_at(self) -> int:
@@ -103,7 +104,7 @@ def act_on_ids(services: Services, act: Act, job_ids: Sequence[str], part: Slice
 def act_on_filter(services: Services, act: Act, wanted: JobFilter, part: Slice) -> Outcome:
     """Raises ValidationFailed, QueueUnavailable."""
     walk = services.index.walk(wanted, cursor=part.cursor, before=part.before)
-    if part.dry_run and part.cursor is None:
+    if part.dry_run and part.cursor is None and not part.bounded:
         return _counted(services, act, wanted, walk) or _act(services, act, part, walk)
     return _act(services, act, part, walk)
 

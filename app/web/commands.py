@@ -71,7 +71,7 @@ def _before(command: Command, at: Services, line: AuditEntry | None) -> int:
 def obey(command: Command, at: Services, *, before: int) -> Outcome:
     if isinstance(command, schemas.Hold):
         return _hold(command, at)
-    part = Slice(before, command.limit, command.cursor, command.dry_run)
+    part = Slice(before, command.limit, command.cursor, command.dry_run, bounded=command.before is not None)
     if isinstance(command, schemas.Cleanup):
         return cleanup(at, days_old=command.days_old, part=part)
     act = Act(command.action, command.new_priority if isinstance(command, schemas.Reprioritize) else None)

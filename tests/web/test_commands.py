@@ -221,6 +221,15 @@ def test_a_line_is_not_lengthened_by_what_it_does_not_tell(ask, services, other)
     assert services.jobs.get(job.id).status is JobStatus.PENDING
 
 
+@pytest.mark.parametrize("bound", [{}, {"before": 1_000}])
+def test_a_dry_run_counts_what_the_command_would_touch_up_to_its_bound(ask, services, bound):
+    pending(services)
+    command = {"action": "cancel", "filter": {"status": "pending"}, **bound}
+    would, did = ask({**command, "dryRun": True}).get_json(), ask(command).get_json()
+    assert (would["affected"], would["jobIds"]) == (did["affected"], did["jobIds"])
+    assert did["affected"] == (0 if bound else 1)
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_a_bound_that_is_given_leaves_younger_jobs_alone(ask, services, clock, as_text):
     pending(services, now=clock() - 1)
