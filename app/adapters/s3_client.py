@@ -38,7 +38,7 @@ from app.adapters.s3_errors import (
     UNKNOWN,
     meaning_of,
 )
-from app.adapters.s3_patience import Caller, Refusal
+from app.adapters.s3_patience import Caller, Patience, Refusal
 from app.adapters.spool import SpoolFile
 from app.errors import IngestError
 from app.settings import S3Place
@@ -51,6 +51,8 @@ _PIECE_BYTES = 64 * 1024
 _CONNECT_SECONDS = 2.0
 _CONNECTIONS = 64
 _MARK = "put"
+#: For what is tidied up while somebody waits for the bad news.
+ONCE = Caller(Patience(seconds=0.0, answer_seconds=1.0))
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each connection beyond those that are kept
 
 
@@ -212,7 +214,7 @@ class S3Client:
             self.asked(lambda: self._complete(key, upload_id, parts, mark))
         except BaseException:
             with contextlib.suppress(Exception):  # else it is pruned after a day
-                self.abort(key, upload_id)
+                self.abort(key, upload_id, ONCE)
             raise
 
     def _put_part(self, key: str, file: SpoolFile, part: tuple[str, int, int, int]) -> Part:
@@ -289,8 +291,8 @@ class S3Client:
             for upload in listed.uploads
         ]
 
-    def abort(self, key: str, upload_id: str) -> None:
-        self.asked(lambda: self._minio._abort_multipart_upload(self._bucket, key, upload_id))
+    def abort(self, key: str, upload_id: str, caller: Caller | None = None) -> None:
+        self.asked(lambda: self._minio._abort_multipart_upload(self._bucket, key, upload_id), caller)
 
     # ---- one request ------------------------------------------------------------------------------------------
 

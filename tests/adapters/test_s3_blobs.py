@@ -294,6 +294,26 @@ def test_a_completion_that_did_nothing_is_no_success(moto, tmp_path, monkeypatch
     assert bytes_of(steady, job_id) == b"an older one"
 
 
+def test_parts_of_an_upload_that_failed_are_not_waited_for_once_more(moto, tmp_path, monkeypatch):
+    """Whoever waits for its 503 has waited for the upload already; what stays is pruned."""
+    aborted = []
+
+    def refuse(*args):
+        raise ServerError("no", 502)
+
+    def refuse_abort(*args):
+        aborted.append(args)
+        refuse()
+
+    blobs = over(moto, tmp_path, patience=replace(SHORT, chance=lambda: 0.0))
+    blobs.check()
+    monkeypatch.setattr(blobs.client._minio, "_upload_part", refuse)
+    monkeypatch.setattr(blobs.client._minio, "_abort_multipart_upload", refuse_abort)
+    with pytest.raises(StorageUnavailable):
+        put(blobs, LARGE)
+    assert len(aborted) == 1
+
+
 def test_who_answers_people_gives_up_in_time_and_spares_the_next_ones(moto, tmp_path):
     """Five seconds are what a client may have to wait for its 503; a worker has nobody who waits."""
     hurried, patient = (
