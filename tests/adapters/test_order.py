@@ -174,6 +174,28 @@ def test_many_jobs_run_anew_leave_others_their_turn(side):
     assert order.index("bob1") <= 3
 
 
+def test_a_job_run_anew_is_behind_those_of_its_owner_and_one_given_back_in_front(side):
+    for number in range(4):
+        side.add(f"ann{number}", owner="ann")
+    failed, given_back = side.take(), side.take()
+    ended = failed.failed(Failure.of("corrupt_document"), now=side.clock.now, policy=RetryPolicy())
+    side.store.replace(failed, ended)
+    side.store.replace(ended, ended.retried(now=side.clock.now))
+    side.store.replace(given_back, given_back.given_back(now=side.clock.now))
+    assert [side.claim(MEDIUM).id for _ in range(4)] == ["ann1", "ann2", "ann3", "ann0"]
+
+
+def test_who_comes_when_much_was_served_has_a_turn_and_no_more(side):
+    for number in range(20):
+        side.add(f"ann{number}", owner="ann")
+    for _ in range(10):
+        side.take()
+    for number in range(5):
+        side.add(f"bob{number}", owner="bob")
+    order = [side.take().id[:3] for _ in range(6)]
+    assert {order.count("ann"), order.count("bob")} <= {2, 3, 4}
+
+
 # ---- beside an older version -----------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from app.adapters.parser_process import ParserKilled
-from app.domain.job import JobStatus, Priority
+from app.domain.job import PRIORITIES, JobStatus, Priority
 from app.errors import IngestError, JobTimeout, ValidationFailed
 from app.ingestion.batch import run_batch
 from app.ingestion.cancel import cancel, delete, retry
@@ -26,13 +26,15 @@ SECOND = "job_setup2".ljust(28, "x")
 # ---- what happened before -------------------------------------------------------------------------------------------
 
 
-def upload(services: Services, data: bytes = DATA, *, key: str | None = None) -> Any:
+def upload(
+    services: Services, data: bytes = DATA, *, key: str | None = None, priority: Priority = Priority.MEDIUM
+) -> Any:
     intake = Intake(services, idempotency_key=key)
     try:
         with intake.open(len(data)) as writer:
             writer.write(data)
             return intake.accept(
-                filename="a.txt", media_type="text/plain", priority=Priority.MEDIUM, user_id=None, writer=writer
+                filename="a.txt", media_type="text/plain", priority=priority, user_id=None, writer=writer
             )
     except IngestError:
         intake.abandon()
@@ -45,6 +47,13 @@ def one_job(services: Services) -> dict[str, str]:
 
 def two_jobs(services: Services) -> dict[str, str]:
     return one_job(services) | one_job(services)
+
+
+def one_that_has_risen(services: Services) -> dict[str, str]:
+    """A job has waited so long that it counts for the priority of one that came now."""
+    texts = one_job(services)
+    services.redis.player.step(("advance", 901_000))  # type: ignore[attr-defined]
+    return texts | {upload(services, priority=Priority.HIGH).id: TEXT}
 
 
 def nothing(services: Services) -> None:
@@ -109,6 +118,16 @@ def told_worker(services: Services) -> str:
         return "not told"
     job = process_next(services, Priority.MEDIUM, delivery=f"rq:job:{taken.decode()}")
     return job.status.value if job else "nothing"
+
+
+def worker_of_all(services: Services) -> str:
+    """Takes the highest delivery, and what is next in the order of all priorities."""
+    for priority in PRIORITIES:
+        taken: Any = services.redis.lpop(f"rq:queue:{priority.value}")
+        if taken:
+            job = process_next(services, priority, delivery=f"rq:job:{taken.decode()}", serves=PRIORITIES)
+            return job.priority.value if job else "nothing"
+    return "not told"
 
 
 def failing(error: Callable[[], BaseException]) -> Program:
@@ -258,6 +277,7 @@ def ends_well_or_not(results: Mapping[str, Any], jobs: Mapping[str, Any]) -> Ite
 CASTS = (
     Cast("two workers", one_job, {"w1": worker, "w2": worker}, faults=2, still=True),
     Cast("two told workers", two_jobs, {"w1": told_worker, "w2": told_worker}, still=True),
+    Cast("what has risen", one_that_has_risen, {"w1": worker_of_all, "w2": worker_of_all}, still=True),
     Cast("a worker, its lost answers", two_jobs, {"w1": worker, "w2": worker}, lost=True, still=True),
     Cast("two workers, a sweep, a canceller", one_job, {"w1": worker, "w2": worker, "judge": judge, "canceller": canceller, "time": later(16_000)}, promises=stays_cancelled, still=True),
     Cast("a worker, a whole sweep, time", one_job, {"w1": told_worker, "sweep": sweep, "time": later(16_000)}, promises=runs_on, still=True),
