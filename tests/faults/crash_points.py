@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -198,7 +198,9 @@ class Range:
         return {job.id: job for job in self._services.jobs.get_many(ids) if job is not None}
 
 
-def walk(at: Deployment, *, every: int = 1, seed: int = 1, only: str = "") -> Outcome:
+def walk(
+    at: Deployment, *, every: int = 1, seed: int = 1, only: str = "", say: Callable[[str], None] = print
+) -> Outcome:
     """Each `every`-th point of each story, from a first one that the seed chooses."""
     outcome, chance = Outcome(), random.Random(f"crash points {seed}")
     ground = Range(at)
@@ -215,6 +217,7 @@ def walk(at: Deployment, *, every: int = 1, seed: int = 1, only: str = "") -> Ou
                 else:
                     outcome.not_reached.append(point)
                 outcome.violations += wrong
+            say(f"{name:<26} {outcome.points[name]:>4} points")
     finally:
         ground.close()
     return outcome
@@ -227,8 +230,6 @@ def _parser_points() -> Iterator[Point]:
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
-    for name, count in outcome.points.items():
-        yield f"{name:<26} {count:>4} points"
     yield "steps: " + ", ".join(f"{count} {step}" for step, count in outcome.steps.most_common())
     yield from outcome.violations
     yield (

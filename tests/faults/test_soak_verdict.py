@@ -39,16 +39,16 @@ def test_a_loss_without_cause_is_told() -> None:
     assert HOLDER in said
 
 
-def test_a_recovery_is_the_time_from_the_fault_to_the_next_attempt() -> None:
-    assert list(recoveries(job_lost(), [Entry("kill", 7, 2_000, 2_010)])) == [(KILLED, 2.5)]
+def test_a_recovery_is_the_time_from_the_fault_until_the_job_is_handed_on_and_held_again() -> None:
+    assert list(recoveries(job_lost(), [Entry("kill", 7, 2_000, 2_010)])) == [(KILLED, 2.0, 2.5)]
     frozen = job_lost(ended=17_000, again=17_500)
-    assert list(recoveries(frozen, [Entry("frozen", 7, 1_500, 20_000)])) == [(FROZEN, 16.0)]
+    assert list(recoveries(frozen, [Entry("frozen", 7, 1_500, 20_000)])) == [(FROZEN, 15.5, 16.0)]
     assert list(recoveries(job_lost(), [])) == []
 
 
 def test_a_recovery_over_a_restart_of_redis_is_told_apart_and_counts_from_its_return() -> None:
     entries = [Entry("kill", 7, 2_000, 2_010), Entry("Valkey killed", 0, 3_000, 3_500)]
-    assert list(recoveries(job_lost(ended=18_000, again=18_500), entries)) == [(BEFORE, 15.0)]
+    assert list(recoveries(job_lost(ended=18_000, again=18_500), entries)) == [(BEFORE, 14.5, 15.0)]
 
 
 def shown(version: int, status: str, percentage: int) -> dict[str, object]:
