@@ -196,7 +196,7 @@ def main(arguments: list[str]) -> int:
     plan = Plan(given.kills, given.jobs, given.seed, given.seconds)
     with tempfile.TemporaryDirectory(prefix="soak-", dir=given.where) as folder:
         verdict = soak(plan, Path(folder) / "installation", lambda text: print(text, flush=True))
-    print("\n".join(verdict.lines()), flush=True)
+        print("\n".join(verdict.lines()), flush=True)
     return 1 if verdict.violations or verdict.false_losses else 0
 
 
