@@ -81,7 +81,8 @@ def test_row_31_a_second_signal_is_hard(at: Deployment) -> None:
     at.worker()
     # again and again, for two that come too close together are one
     eventually(lambda: not worker.is_alive or worker.send(signal.SIGTERM), what="the end of the worker")
-    assert worker.wait() == 1
+    # and one that comes while it is on its way out finds no handler any more
+    assert worker.wait() in (1, -signal.SIGTERM)
     eventually(lambda: not is_running(child), what="the end of the parser child")
     ended = at.client.until(job_id)
     assert (ended["status"], ended["attempt"], ended["losses"]) == ("completed", 1, 1)
