@@ -42,17 +42,17 @@ class Patience:
     def asks(self, step: Callable[[float], _T]) -> _T:
         """What `step` gives, which is told how many seconds it may wait for an answer; a `Refusal` that may pass is
         asked again until the patience is over, then raised."""
-        give_up, tries, silence = self.clock() + self.seconds, 0, self.answer_seconds
+        give_up, longest, silence = self.clock() + self.seconds, _FIRST_PAUSE, self.answer_seconds
         while True:
             try:
                 return step(silence)
             except Refusal as refusal:
-                pause = self.chance() * min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE)
+                pause = self.chance() * longest
                 if refusal.meaning.permanent or self.clock() + pause >= give_up:
                     raise
             self.sleep(pause)
             silence = min(self.answer_seconds, give_up - self.clock())
-            tries += 1
+            longest = min(2 * longest, _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -126,3 +126,11 @@ def test_what_is_missing_is_no_failure_of_the_store():
         with pytest.raises(StorageFailed):
             caller.ask(step)
     assert len(asked) == 2 * FAILURES
+
+
+def test_thousands_of_tries_without_a_pause_are_borne():
+    """A store that refuses at once is asked as often as the chances say: no number may grow out of its bounds."""
+    time = Time()
+    step, asked = step_that_fails(2_000)
+    assert Patience(4.0, 3.0, clock=time, sleep=time.sleep, chance=lambda: 0.0).asks(step) == "found"
+    assert len(asked) == 2_001
