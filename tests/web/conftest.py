@@ -1,8 +1,22 @@
-"""What tests of the operator's addresses share: a client that asks as the admin."""
+"""What tests of the web share: the secrets of guarded addresses, and clients that are the admin."""
 
 import json
 
 import pytest
+
+from tests.web.secrets import ADMIN_TOKEN, SECRETS
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update=SECRETS)
+
+
+@pytest.fixture
+def admin(client):
+    """A client with a session."""
+    assert client.post("/admin/login", data={"token": ADMIN_TOKEN}).status_code == 303
+    return client
 
 
 @pytest.fixture

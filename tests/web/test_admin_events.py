@@ -14,14 +14,9 @@ from app.web import admin_events
 from app.web.admin_events import News
 from app.web.statistics_schemas import Statistics
 from tests.jobs_in_states import pending
-from tests.web.secrets import ADMIN_TOKEN, AS_ADMIN, SECRETS
+from tests.web.secrets import ADMIN_TOKEN, AS_ADMIN
 
 PATH = "/api/admin/events"
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,6 @@ import pytest
 from app.domain.job import JobStatus, Priority
 from app.web.operator_schemas import JobHistory, JobList
 from tests.jobs_in_states import failed, pending, processing, retrying
-from tests.web.secrets import SECRETS
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 def error_of(answer):

@@ -9,13 +9,6 @@ from app.domain.job import Priority
 from app.ingestion import stats
 from app.web.statistics_schemas import History, Statistics
 from tests.jobs_in_states import completed, failed, pending, processing
-from tests.web.secrets import SECRETS
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
-
 
 # ---- statistics --------------------------------------------------------------------------------------------------
 

@@ -3,20 +3,9 @@ import pytest
 from app import create_app
 from app.domain.job import Priority
 from tests.jobs_in_states import failed
-from tests.web.secrets import ADMIN_TOKEN, SECRETS
+from tests.web.secrets import ADMIN_TOKEN
 
 UNKNOWN = "job_" + "a" * 24
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
-
-
-@pytest.fixture
-def admin(client):
-    assert client.post("/admin/login", data={"token": ADMIN_TOKEN}).status_code == 303
-    return client
 
 
 def test_nobody_else_sees_the_operators_pages_or_learns_which_jobs_there_are(client, services):

@@ -1,14 +1,8 @@
 import pytest
 
 from app.web.auth import COOKIE
-from tests.web.secrets import SECRETS
 
 CLOSED_TO_OTHERS = ["/api/admin/queue", "/api/ingest/jobs", "/metrics"]
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 @pytest.fixture

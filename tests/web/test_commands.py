@@ -8,11 +8,6 @@ from tests.jobs_in_states import completed, failed, pending, processing
 from tests.web.secrets import SECRETS
 
 
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
-
-
 def error_of(answer):
     assert answer.content_type == "application/problem+json"
     return answer.get_json()["error"]

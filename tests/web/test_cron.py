@@ -5,14 +5,9 @@ from app.errors import RequestRefused
 from app.ingestion.batch import BatchReport
 from app.web import cron
 from app.web.operator_schemas import BatchReport as Schema
-from tests.web.secrets import ADMIN_TOKEN, AS_CRON, CRON_SECRET, SECRETS
+from tests.web.secrets import ADMIN_TOKEN, AS_CRON, CRON_SECRET
 
 PATH = "/api/cron/process-jobs"
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,10 @@ from app.adapters.job_queues import Delivery, DeliveryQueue
 from app.domain.job import Priority
 from app.web.dashboard import NAME
 from tests.jobs_in_states import failed, pending, processing
-from tests.web.secrets import ADMIN_TOKEN, SECRETS
+from tests.web.secrets import ADMIN_TOKEN
 
 VIEWS = "/admin/rq/0/view"
 DATA = "/admin/rq/0/data"
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
-
-
-@pytest.fixture
-def admin(client):
-    assert client.post("/admin/login", data={"token": ADMIN_TOKEN}).status_code == 303
-    return client
 
 
 @pytest.fixture

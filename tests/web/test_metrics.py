@@ -8,14 +8,9 @@ from app.adapters.batch_notes import BatchRun
 from app.domain.job import Priority
 from app.settings import ROOT
 from tests.jobs_in_states import completed, failed, pending, processing, retrying
-from tests.web.secrets import ADMIN_TOKEN, AS_ADMIN, SECRETS
+from tests.web.secrets import ADMIN_TOKEN, AS_ADMIN
 
 METRICS_TOKEN = "77ab-metrics-token-of-the-tests"
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 def scrape(client):

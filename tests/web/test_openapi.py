@@ -16,16 +16,11 @@ from app.web.openapi.routes import ROUTES
 from app.web.openapi.shapes import JSON
 from tests.jobs_in_states import failed, pending, processing, retrying
 from tests.web.driving import done
-from tests.web.secrets import AS_ADMIN, SECRETS
+from tests.web.secrets import AS_ADMIN
 
 #: Addresses that are not ours to describe.
 NOT_DESCRIBED = ("static", "rq_dashboard.")
 PROBLEM = "application/problem+json"
-
-
-@pytest.fixture
-def settings(settings):
-    return settings.model_copy(update=SECRETS)
 
 
 def as_described(rule):
