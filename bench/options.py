@@ -16,3 +16,5 @@ class Options:
     kills: int = 20
     restarts: int = 50
     seed: int = 1
+    most: int = 100_000
+    watchers: int = 1_000

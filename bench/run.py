@@ -10,7 +10,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, deploys, order, pages, pdfs, pickup, put, rebuild, rescue, s3, sizing, tiny, watch
+from bench import (
+    accept,
+    bucket,
+    crowd,
+    deploys,
+    order,
+    pages,
+    pdfs,
+    pickup,
+    put,
+    rebuild,
+    rescue,
+    s3,
+    scale,
+    sizing,
+    tiny,
+    watch,
+    workers,
+)
 from bench.installation import GaveUp
 from bench.options import Options
 from bench.processes import yardstick
@@ -28,7 +46,11 @@ FIGURES: dict[str, Callable[[Options, Say], list[Figure]]] = {
     "put": put.measure,
     "s3": s3.measure,
     "watch": watch.measure,
+    "crowd": crowd.measure,
     "sizing": sizing.measure,
+    "scale": scale.measure,
+    "workers": workers.measure,
+    "bucket": bucket.measure,
     "pages": pages.measure,
     "deploys": deploys.measure,
 }
@@ -43,6 +65,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20, help="how many workers are killed for `rescue` (20)")
     parser.add_argument("--restarts", type=int, default=50, help="how often `deploys` restarts a process (50)")
     parser.add_argument("--seed", type=int, default=1, help="of what `deploys` restarts, and when (1)")
+    parser.add_argument("--most", type=int, default=100_000, help="how many records `scale` goes up to (100000)")
+    parser.add_argument("--watchers", type=int, default=1_000, help="how many streams `crowd` holds (1000)")
     given = parser.parse_args()
     if unknown := set(given.names) - set(FIGURES):
         parser.error(f"no figure is called {', '.join(sorted(unknown))}")
@@ -62,7 +86,7 @@ def main() -> int:
     if sys.platform != "linux":
         _say("The bench reads /proc, so it needs Linux.")
         return 2
-    options = Options(given.where, given.data, given.rounds, given.kills, given.restarts, given.seed)
+    options = Options(**{name: value for name, value in vars(given).items() if name != "names"})
     _say(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, yardstick {yardstick():.0f} µs"
     )

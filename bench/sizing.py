@@ -47,10 +47,10 @@ def _scheduler(at: Installation) -> int:
 
 def _memory(name: str, pid: int) -> Figure:
     note = f"the most it had: {most_memory(pid) / MIB:.0f} MiB"
-    return Figure(f"sizing: {name}", _own(pid) / MIB, "MiB", note=note)
+    return Figure(f"sizing: {name}", resident_share(pid) / MIB, "MiB", note=note)
 
 
-def _own(pid: int) -> int:
+def resident_share(pid: int) -> int:
     """Bytes that this process takes, with its share of what it shares with others."""
     found = re.search(r"^Pss:\s*(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
@@ -81,9 +81,9 @@ def _of_streams(at: Installation) -> list[Figure]:
     with Connection(at.port) as connection:
         for _ in range(50):
             connection.get("/healthz")
-    alone = _own(serving)
+    alone = resident_share(serving)
     watchers = Watchers(at.port, [claimed(at).id for _ in range(STREAMS)])
-    held = _own(serving)
+    held = resident_share(serving)
     watchers.kill()
     return [
         Figure("sizing: web process", alone / MIB, "MiB"),

@@ -115,7 +115,7 @@ def _one_each(stage: Stage, say: Say) -> list[Figure]:
             time.sleep(max(0.0, begin + (number + 1) / EVENTS_A_SECOND - time.monotonic()))
         time.sleep(0.5)
         came = watchers.end()
-    delays = _delays(sent, came, expected=len(sent))
+    delays = delays_of(sent, came, expected=len(sent))
     say(f"  one stream a job: {len(delays)} events, at most {max(delays):.1f} ms")
     rate = f"{EVENTS_A_SECOND} a second"
     return [
@@ -135,7 +135,7 @@ def _all_on_one(stage: Stage, say: Say) -> list[Figure]:
             time.sleep(0.3)
         time.sleep(0.5)
         came = watchers.end()
-    delays = _delays(sent, came, expected=len(sent) * STREAMS)
+    delays = delays_of(sent, came, expected=len(sent) * STREAMS)
     say(f"  all on one job: {len(delays)} events, at most {max(delays):.1f} ms")
     return [
         Figure(
@@ -147,7 +147,7 @@ def _all_on_one(stage: Stage, say: Say) -> list[Figure]:
     ]
 
 
-def _delays(sent: Moments, came: list[tuple[str, int, float]], *, expected: int) -> list[float]:
+def delays_of(sent: Moments, came: list[tuple[str, int, float]], *, expected: int) -> list[float]:
     delays = [1000 * (at - sent[job_id, version]) for job_id, version, at in came if (job_id, version) in sent]
     if len(delays) != expected:
         raise GaveUp(f"{len(delays)} of {expected} events came")
