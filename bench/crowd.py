@@ -18,7 +18,7 @@ from bench.sizing import MIB, resident_share
 from bench.watch import Moments, Watchers, claimed, delays_of
 
 CHANGES_A_SECOND = 60
-REQUESTS, UPLOADS = 1_500, 100
+REQUESTS, UPLOADS = 10_000, 200
 ADMIN = "the-admin-of-the-bench"
 
 Times = dict[str, list[float]]
@@ -116,7 +116,7 @@ def _asked(at: Installation, job_id: str, many: int) -> Times:
             times["status"].append(_took(connection, status, 200))
             if number % 5 == 0:
                 times["statistics"].append(_took(connection, numbers, 200))
-            if number % (many // UPLOADS) == 0:
+            if number % max(1, many // UPLOADS) == 0:
                 upload = form(secrets.token_hex(500).encode(), f"note-{number}.txt")
                 times["upload of 1 kB"].append(_took(connection, upload, 202))
     return times

@@ -75,10 +75,10 @@ class _Scribe:
     def _ended(self, held: Job, kind: int) -> Job:
         if kind in FAILED:
             return held.failed(Failure.of(FAILED[kind]), now=self.time, policy=_POLICY)
-        return held.completed(_summary(held), now=self.time)
+        return held.completed(summary_of(held), now=self.time)
 
 
-def _summary(job: Job) -> dict[str, Any]:
+def summary_of(job: Job) -> dict[str, Any]:
     told: dict[str, Any] = {
         "title": None,
         "author": None,

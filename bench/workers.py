@@ -13,7 +13,7 @@ from bench.processes import Meter, wait_for_quiet
 from bench.report import Figure, Say
 
 COUNTS = (1, 2, 4, 8)
-JOBS, WARM_UP, IDLE_SECONDS = 2_000, 200, 20
+JOBS, WARM_UP, IDLE_SECONDS = 2_000, 200, 10
 
 
 @dataclass(frozen=True)
