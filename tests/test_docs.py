@@ -28,6 +28,7 @@ PAGES = [
         "docs/metrics.md",
         "docs/pages.md",
         "docs/reliability.md",
+        "docs/scaling.md",
         "bench/README.md",
         "clients/python/README.md",
         "clients/js/README.md",
