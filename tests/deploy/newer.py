@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import runpy
 import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from tests.faults.crashing import run_program  # noqa: E402 - it is found only from there
 
 LATER_SCHEMA = 2
 
@@ -43,12 +44,7 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "--later":
         load_later()
         arguments = arguments[1:]
-    if arguments[0] == "-m":
-        sys.argv = arguments[1:]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
+    run_program(arguments)
 
 
 if __name__ == "__main__":

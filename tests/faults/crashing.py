@@ -99,15 +99,20 @@ def arm(plan: Plan) -> None:
     AbstractConnection.send_packed_command, AbstractConnection.read_response = sending, reading
 
 
-def main(arguments: list[str]) -> None:
-    sys.path[0] = str(ROOT)
-    arm(Plan(**json.loads(os.environ["CRASH"])))
+def run_program(arguments: list[str]) -> None:
+    """As the interpreter would with these arguments."""
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = arguments
         runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main(arguments: list[str]) -> None:
+    sys.path[0] = str(ROOT)
+    arm(Plan(**json.loads(os.environ["CRASH"])))
+    run_program(arguments)
 
 
 if __name__ == "__main__":
