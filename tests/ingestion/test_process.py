@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import errno
 import json
-from pathlib import Path
 
 import pytest
 import structlog
 
 from app.adapters.result_file import ResultReader
-from app.domain.job import JobStatus, Priority, Progress
+from app.domain.job import JobStatus, Priority
 from app.domain.record import to_record
 from app.errors import ExtractionFailed, JobTimeout, QueueUnavailable, StorageUnavailable
 from app.ingestion.cancel import cancel, delete
-from app.ingestion.holding import ClaimLost, Holding
 from app.ingestion.process import process_next
 
 
@@ -21,15 +18,6 @@ def raising(error):
         raise error
 
     return before
-
-
-def test_a_text_is_read_stored_and_summarised(services, parser, upload):
-    upload(b"one two\nthree")
-    job = process_next(services, Priority.MEDIUM)
-    assert (job.status, job.progress.percentage) == (JobStatus.COMPLETED, 100)
-    assert {"pages": 2, "words": 3, "preview": "one two\nthree", "engine": "fake"}.items() <= job.result.items()
-    with services.blobs.open_result(job.id, job.result_token) as file:
-        assert ResultReader(file).page(2) == "three"
 
 
 def test_nothing_waits_nothing_is_done(services, parser):
@@ -91,42 +79,6 @@ def test_a_job_in_hand_when_the_worker_stops_is_given_back_uncounted(services, p
     back = services.jobs.get(job.id)
     assert (back.status, back.attempt, back.losses) == (JobStatus.PENDING, 1, 0)
     assert services.queues.depths()["medium"] == 2  # the upload's delivery, and one for the job given back
-
-
-def test_a_job_cancelled_before_its_parser_began_is_not_parsed(services, parser, upload, monkeypatch):
-    job = upload()
-
-    def cancelled_meanwhile(path, held):
-        cancel(services, job.id)
-        monkeypatch.setattr("app.ingestion.holding.RENEW_SECONDS", 0)
-        services.keeper.tick()
-        parser.killed = False  # as a parser does that is killed before it was asked for anything
-
-    monkeypatch.setattr("app.ingestion.process._check_bytes", cancelled_meanwhile)
-    read = []
-    parser.before = read.append
-    process_next(services, Priority.MEDIUM)
-    assert read == []
-    assert services.blobs.results_of(job.id) == []
-
-
-def test_bytes_that_cannot_be_read_are_tried_again_later(services, parser, upload, monkeypatch):
-    job = upload()
-    monkeypatch.setattr(Path, "open", raising(OSError(errno.EIO, "a disk")))
-    job = process_next(services, Priority.MEDIUM)
-    assert (job.status, job.failure.code) == (JobStatus.RETRYING, "storage_unavailable")
-
-
-def test_bytes_that_are_not_what_was_uploaded_are_never_read(services, parser, upload):
-    job = upload(b"words")
-    (services.blobs.root / "uploads" / job.id).write_bytes(b"wordz")
-    assert process_next(services, Priority.MEDIUM).failure.code == "blob_corrupt"
-
-
-def test_missing_bytes_fail_the_job(services, parser, upload):
-    job = upload()
-    services.blobs.delete_upload(job.id)
-    assert process_next(services, Priority.MEDIUM).failure.code == "blob_missing"
 
 
 def test_a_whole_result_of_an_earlier_claim_saves_a_job_whose_bytes_are_gone(services, parser, upload, clock):
@@ -253,50 +205,6 @@ def test_a_claim_that_nobody_heard_is_found_by_its_token(services, parser, uploa
     left = ({first.id, second.id} - {done.id}).pop()
     assert services.jobs.get(left).status is JobStatus.PENDING
     assert services.jobs.leases() == []
-
-
-class TestHolding:
-    @pytest.fixture
-    def holding(self, services, upload):
-        upload()
-        job = services.jobs.claim_next(Priority.MEDIUM, holder="w", token="t")
-        self.gone = []
-        return Holding(services.jobs, job, on_gone=lambda: self.gone.append(True))
-
-    def progress(self, percentage):
-        return Progress("Processing file", percentage, f"{percentage}", percentage, 100)
-
-    def test_progress_is_written_once_a_percent(self, services, holding):
-        for percentage in (5, 5, 6):
-            holding.report(self.progress(percentage))
-            holding.tick()
-        assert services.jobs.get(holding.job.id).version == 4  # added, claimed, and two steps
-
-    def test_a_cancel_is_noticed_and_stops_the_parser(self, services, holding):
-        cancel(services, holding.job.id)
-        holding.report(self.progress(5))
-        holding.tick()
-        assert holding.gone
-        assert self.gone
-        with pytest.raises(ClaimLost):
-            holding.end(lambda job, now: job.completed({"pages": 1}, now=now))
-
-    def test_a_write_whose_answer_was_lost_is_made_once(self, services, holding):
-        def ending(job, now):
-            new = job.completed({"pages": 1}, now=now)
-            services.jobs.replace(job, new)  # it arrived, and the client sends it again
-            return new
-
-        assert holding.end(ending).status is JobStatus.COMPLETED
-        assert services.jobs.get(holding.job.id).version == 3
-
-    def test_a_step_that_was_written_twice_does_not_cost_the_claim(self, services, holding):
-        ahead = holding.job.progressed(self.progress(3), now=1)
-        services.jobs.replace(holding.job, ahead)
-        holding.report(self.progress(9))
-        holding.tick()
-        assert not holding.gone
-        assert services.jobs.get(holding.job.id).progress.percentage == 9
 
 
 def test_what_a_worker_logs_of_a_job_bears_the_id_of_the_request_that_brought_it(services, parser, upload):
