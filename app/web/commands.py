@@ -19,9 +19,9 @@ from app.services import Services
 from app.web import command_schemas as schemas
 from app.web.audit import target_words
 from app.web.auth import admin_required, caller
-from app.web.bodies import read_json_object
 from app.web.context import services
 from app.web.documents import iso
+from app.web.json_body import read_json_object
 from app.web.validation import read
 
 blueprint = Blueprint("commands", __name__)

@@ -12,10 +12,11 @@ from flask import request
 from app.domain.job import Job, Priority
 from app.errors import QueueUnavailable, ValidationFailed
 from app.ingestion.submit import Intake
-from app.web.bodies import FIELDS, OnFile, Upload, read_multipart, read_raw
 from app.web.context import services
 from app.web.gate import Place, gate
 from app.web.problems import request_id
+from app.web.upload_form import FIELDS, read_multipart
+from app.web.uploaded_file import OnFile, Upload, read_raw
 
 log = structlog.get_logger()
 

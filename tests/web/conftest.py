@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.adapters.blob_store import LocalBlobs
 from tests.web.secrets import ADMIN_TOKEN, SECRETS
 
 
@@ -31,3 +32,13 @@ def ask(client, services):
         return client.post("/api/admin/queue", data=body, headers=headers, content_type="application/json")
 
     return ask
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return LocalBlobs(tmp_path)
+
+
+@pytest.fixture
+def left_behind(tmp_path):
+    return lambda: [path for path in tmp_path.rglob("*") if path.is_file()]

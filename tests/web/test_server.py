@@ -24,7 +24,7 @@ import threading
 from flask import Flask, Response, request
 from app.adapters.blob_store import LocalBlobs
 from app.web import problems
-from app.web.bodies import read_raw
+from app.web.uploaded_file import read_raw
 
 flask_app = Flask(__name__)
 problems.register(flask_app)

@@ -1,13 +1,10 @@
-"""Reading what clients send, strictly: one file by form or as it is, one JSON object. A file is streamed to where it
-is kept, never held; whatever is not exactly what was asked for is refused by its code.
-"""
+"""Reading a form with one file, strictly, as its bytes come in: whatever is not exactly what was asked for is refused
+by its code."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 from werkzeug.datastructures import Headers
@@ -15,11 +12,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
 
-from app.adapters.blob_border import UploadWriter
-from app.domain.filenames import clean_filename
-from app.domain.media_types import HEAD_BYTES, sniff
 from app.errors import ValidationFailed
 from app.web.request_body import RequestBody
+from app.web.uploaded_file import FileSink, OnFile, Upload
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -33,19 +28,6 @@ FORM_ALLOWANCE = 1024 * 1024
 """What a form may be longer than its file: fields, part headers, boundaries."""
 
 _FEED = 16 * 1024
-_MOST_DIGITS = 100
-
-OnFile = Callable[[str, str], UploadWriter]
-"""Called with the clean file name and the media type, once both are known to be acceptable."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    filename: str
-    media_type: str
-    writer: UploadWriter
-    """Holds the whole file; to be committed or discarded by whoever asked for the upload."""
-    fields: dict[str, str]
 
 
 def read_multipart(
@@ -61,85 +43,6 @@ def read_multipart(
         return form.finish()
 
 
-def read_raw(
-    environ: WSGIEnvironment,
-    filename: str,
-    *,
-    limit: int,
-    on_file: OnFile,
-    on_bytes: Callable[[], None] | None = None,
-) -> Upload:
-    """Read a body that is the file itself, as `curl -T` sends it."""
-    with (
-        RequestBody(environ, limit=limit, on_bytes=on_bytes) as body,
-        _FileSink(filename, limit=limit, on_file=on_file) as sink,
-    ):
-        for piece in body:
-            sink.write(piece)
-        return sink.finish({})
-
-
-def read_json_object(environ: WSGIEnvironment, *, limit: int = LONGEST_TEXT) -> dict[str, Any]:
-    """Read one JSON object in UTF-8 without doubled keys, NaN or lone surrogates.
-
-    A float too large for one comes as infinity, for the view to refuse by its field.
-    """
-    with RequestBody(environ, limit=limit) as body:
-        data = b"".join(body)
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_no_doubles, parse_constant=_refuse, parse_int=_int)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise ValidationFailed("malformed_body") from error
-    if not isinstance(value, dict):
-        raise ValidationFailed("invalid_field", "The body of the request is not a JSON object.")
-    return value
-
-
-class _FileSink:
-    """Holds the first bytes back until they say what the file is, then lets it through to where it is kept."""
-
-    def __init__(self, raw_filename: str, *, limit: int, on_file: OnFile) -> None:
-        self.filename = clean_filename(raw_filename)
-        self._limit = limit
-        self._on_file = on_file
-        self._head = bytearray()
-        self._size = 0
-        self._media_type = ""
-        self._writer: UploadWriter | None = None
-
-    def write(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
-            raise ValidationFailed("too_large")
-        if self._writer is not None:
-            self._writer.write(data)
-            return
-        self._head += data
-        if len(self._head) >= HEAD_BYTES:
-            self._open()
-
-    def finish(self, fields: dict[str, str]) -> Upload:
-        if not self._size:
-            raise ValidationFailed("empty_file")
-        writer = self._writer or self._open()
-        return Upload(self.filename, self._media_type, writer, fields)
-
-    def _open(self) -> UploadWriter:
-        self._media_type = sniff(bytes(self._head[:HEAD_BYTES]), self.filename)
-        self._writer = self._on_file(self.filename, self._media_type)
-        self._writer.write(self._head)
-        self._head = bytearray()
-        return self._writer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        if self._writer is not None and failure[0] is not None:
-            self._writer.discard()
-
-
 class _Decoder(MultipartDecoder):
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
         """A file name in another encoding is still a name, to be cleaned like any; werkzeug would refuse the form."""
@@ -153,7 +56,7 @@ class _Form:
         self._decoder = _Decoder(boundary, max_parts=MOST_PARTS)
         self._limit = limit
         self._on_file = on_file
-        self._file: _FileSink | None = None
+        self._file: FileSink | None = None
         self._texts: dict[str, bytearray] = {}
         self._take: Callable[[bytes], None] = _nothing
 
@@ -195,7 +98,7 @@ class _Form:
             raise ValidationFailed("too_many_files")
         if name != "file" or not filename:
             raise ValidationFailed("missing_file")
-        self._file = _FileSink(filename, limit=self._limit, on_file=self._on_file)
+        self._file = FileSink(filename, limit=self._limit, on_file=self._on_file)
         self._take = self._file.write
 
     def _begin_text(self, name: str | None) -> None:
@@ -242,20 +145,3 @@ def _text(name: str, value: bytearray) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValidationFailed("invalid_field", f"The field {name} is not UTF-8.", field=name) from error
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key is doubled")
-    return members
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")
-
-
-def _int(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError("a number is too long")
-    return int(digits)
