@@ -1,16 +1,13 @@
 """The blob store that is a bucket of MinIO or S3.
 
-``uploads/<job id>`` with the manifest as metadata, put together with the bytes; ``results/<job id>.<token>``;
-``installation``. What goes up lies in a spool first, because the client has to know how much there is and may have to
-send it again; what a parser is to read comes down into the same spool.
+`s3_layout` says where everything stands in it. What a parser is to read comes down into the spool through which uploads
+and results go up.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -18,24 +15,22 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from typing_extensions import Self
-
 from app.adapters.blob_border import ResultSink, StoredResult, StoredUpload, UploadWriter
-from app.adapters.blob_names import result_key, result_name, upload_name
+from app.adapters.blob_names import upload_name
 from app.adapters.breaker import Breaker
 from app.adapters.durable_files import translated, write_all
-from app.adapters.s3_client import Head, Listed, S3Client
+from app.adapters.s3_client import S3Client
+from app.adapters.s3_layout import CHECKS, INSTALLATION, RESULTS, UPLOADS, manifest_in, result_at, results_in, upload_at
+from app.adapters.s3_objects import Listed
 from app.adapters.s3_patience import Caller, Patience
 from app.adapters.s3_reading import ObjectFile, ObjectStream
+from app.adapters.s3_writing import S3Result, S3Upload
 from app.adapters.spool import Spool
 from app.domain.ids import is_job_id
 from app.domain.manifest import Manifest
-from app.errors import StorageFailed, StorageUnavailable, ValidationFailed
+from app.errors import StorageFailed, StorageUnavailable
 from app.settings import S3Place
 
-UPLOADS, RESULTS, CHECKS, INSTALLATION = "uploads/", "results/", "checks/", "installation"
-_MANIFEST = "manifest"
-_BUFFER_BYTES = 256 * 1024
 #: What is in a hurry has answered a person with 503 after five seconds; a worker tries longer within its attempt.
 HURRIED = Patience(seconds=4.0, answer_seconds=4.0)
 PATIENT = Patience(seconds=10.0, answer_seconds=5.0)
@@ -47,95 +42,6 @@ def open_s3_blobs(place: S3Place, spool: Path, *, hurried: bool) -> S3Blobs:
     """Nothing is asked of the store yet."""
     caller = Caller(HURRIED, Breaker()) if hurried else Caller(PATIENT)
     return S3Blobs(S3Client(place, caller), Spool(spool))
-
-
-class _S3Upload:
-    """A file of the spool until the commit puts it into the bucket."""
-
-    def __init__(self, store: S3Blobs) -> None:
-        self._store = store
-        self._hash = hashlib.sha256()
-        self._file = store.spool.new()
-
-    @property
-    def size(self) -> int:
-        return self._file.size
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
-    def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        try:
-            self._file.write(chunk)
-        except StorageUnavailable:
-            self.discard()  # at once: on a full disk the room is wanted by others
-            raise
-        self._hash.update(chunk)
-
-    def commit(self, manifest: Manifest) -> None:
-        if (manifest.size, manifest.sha256) != (self.size, self.sha256):
-            raise ValueError("the manifest is not about these bytes")
-        key, header = UPLOADS + upload_name(manifest.job_id), {_MANIFEST: _header_of(manifest)}
-        try:
-            if manifest.idempotency_key is None:
-                self._store.client.put_file(key, self._file, header)
-            elif not self._is_stored(manifest) and not self._store.client.put_file(
-                key, self._file, header, only_if_missing=True
-            ):
-                self._is_stored(manifest)  # another one was first
-        finally:
-            self.discard()
-
-    def _is_stored(self, manifest: Manifest) -> bool:
-        """Is this very upload there? Only a key leads two to one id: raises `idempotency_mismatch` for another one."""
-        earlier = self._store.manifest(manifest.job_id)
-        if earlier is not None and not earlier.tells_of(manifest):
-            raise ValidationFailed("idempotency_mismatch")
-        return earlier is not None
-
-    def discard(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.discard()
-
-
-class _S3Result:
-    """As an upload; what a commit without an answer may have left is pruned like any result that no record points to."""
-
-    def __init__(self, store: S3Blobs, key: str) -> None:
-        self._store, self._key = store, key
-        self._file = store.spool.new()
-        self._buffer = io.BytesIO()
-
-    def write(self, data: bytes) -> None:
-        self._buffer.write(data)
-        if self._buffer.tell() >= _BUFFER_BYTES:
-            self._flush()
-
-    def commit(self) -> None:
-        if self._file.is_closed:
-            return
-        self._flush()
-        self._store.client.put_file(self._key, self._file, {})
-        self._file.close()
-
-    def discard(self) -> None:
-        self._file.close()
-
-    def _flush(self) -> None:
-        self._file.write(self._buffer.getbuffer())
-        self._buffer = io.BytesIO()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.discard()
 
 
 class S3Blobs:
@@ -151,12 +57,12 @@ class S3Blobs:
     # uploads
 
     def new_upload(self) -> UploadWriter:
-        return _S3Upload(self)
+        return S3Upload(self.client, self.spool.new(), stored=self.manifest)
 
     @contextlib.contextmanager
     def upload_path(self, job_id: str) -> Iterator[Path]:
         """Raises ``blob_corrupt`` if the bytes are not those of the manifest, also when fetched a second time."""
-        key = UPLOADS + upload_name(job_id)
+        key = upload_at(job_id)
         with self.spool.named() as (path, fd):
             if not self._fetched(key, fd) and not self._fetched(key, fd):
                 raise StorageFailed("blob_corrupt")
@@ -168,7 +74,7 @@ class S3Blobs:
             os.ftruncate(fd, 0)
             os.lseek(fd, 0, os.SEEK_SET)
         with contextlib.closing(ObjectStream(self.client, key)) as stream:
-            manifest = _manifest_in(stream.head())
+            manifest = manifest_in(stream.head())
             for chunk in stream.chunks():
                 digest.update(chunk)
                 with translated():
@@ -176,10 +82,10 @@ class S3Blobs:
         return manifest.sha256 == digest.hexdigest()
 
     def manifest(self, job_id: str) -> Manifest | None:
-        head = self.client.head(UPLOADS + upload_name(job_id))
+        head = self.client.head(upload_at(job_id))
         if head is None:
             return None
-        manifest = _manifest_in(head)
+        manifest = manifest_in(head)
         if (manifest.job_id, manifest.size) != (job_id, head.size):
             raise StorageFailed("blob_corrupt")
         return manifest
@@ -192,20 +98,20 @@ class S3Blobs:
         return self.client.listed(UPLOADS, UPLOADS + after if after else "", page)
 
     def delete_upload(self, job_id: str) -> None:
-        self.client.remove(UPLOADS + upload_name(job_id), self._later)
+        self.client.remove(upload_at(job_id), self._later)
 
     # results
 
     def new_result(self, job_id: str, token: str) -> ResultSink:
-        return _S3Result(self, RESULTS + result_name(job_id, token))
+        return S3Result(self.client, self.spool.new(), result_at(job_id, token))
 
     def open_result(self, job_id: str, token: str) -> BinaryIO:
-        return cast(BinaryIO, ObjectFile(self.client, RESULTS + result_name(job_id, token)))
+        return cast(BinaryIO, ObjectFile(self.client, result_at(job_id, token)))
 
     def list_results(self, after: str = "", limit: int = 500) -> list[StoredResult]:
         def page(items: Iterator[Listed]) -> list[StoredResult]:
             found: list[StoredResult] = []
-            for result in _results_in(items):
+            for result in results_in(items):
                 if len(found) >= limit and result.job_id != found[-1].job_id:
                     break
                 found.append(result)
@@ -216,10 +122,10 @@ class S3Blobs:
 
     def results_of(self, job_id: str) -> list[str]:
         prefix = f"{RESULTS}{upload_name(job_id)}."
-        return sorted(result.token for result in self.client.listed(prefix, "", lambda items: list(_results_in(items))))
+        return sorted(result.token for result in self.client.listed(prefix, "", lambda items: list(results_in(items))))
 
     def delete_result(self, job_id: str, token: str) -> None:
-        self.client.remove(RESULTS + result_name(job_id, token), self._later)
+        self.client.remove(result_at(job_id, token), self._later)
 
     # housekeeping
 
@@ -257,23 +163,3 @@ class S3Blobs:
 
     def room_for_uploads(self) -> int:
         return self.spool.free_bytes()
-
-
-def _results_in(items: Iterator[Listed]) -> Iterator[StoredResult]:
-    return (
-        StoredResult(*key, item.age_seconds) for item in items if (key := result_key(item.key.removeprefix(RESULTS)))
-    )
-
-
-def _header_of(manifest: Manifest) -> str:
-    """As ASCII, which is all that a header may be."""
-    return base64.urlsafe_b64encode(manifest.to_json()).decode()
-
-
-def _manifest_in(head: Head) -> Manifest:
-    """Raises ``blob_corrupt``."""
-    try:
-        data = base64.b64decode(head.metadata.get(_MANIFEST, ""), altchars=b"-_", validate=True)
-    except ValueError as error:
-        raise StorageFailed("blob_corrupt") from error
-    return Manifest.from_json(data)

@@ -1,32 +1,25 @@
 """Speaks to MinIO, Amazon S3 and what is like them: the only place that knows the client library.
 
-Each step is one request (or a few) that a `Caller` asks with its patience; what is refused is a `Refusal`. Bodies go out
-in small pieces, so that each of them has its own time, and come in as streams.
+Each step is one request (or a few) that a `Caller` asks with its patience; what is refused is a `Refusal`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import ssl
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
-import certifi
 import urllib3
 from minio import Minio
 from minio.datatypes import Part
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import genheaders
 
+from app.adapters.s3_connections import Connections
 from app.adapters.s3_errors import (
     CERTIFICATE,
     CONNECTION,
@@ -38,6 +31,7 @@ from app.adapters.s3_errors import (
     UNKNOWN,
     meaning_of,
 )
+from app.adapters.s3_objects import Answer, Head, Listed, Unfinished, head_of
 from app.adapters.s3_patience import Caller, Patience, Refusal
 from app.adapters.spool import SpoolFile
 from app.errors import IngestError
@@ -47,90 +41,9 @@ _T = TypeVar("_T")
 #: Files larger than this are sent in parts of this size (bytes), more where 10,000 parts would not do.
 PART_BYTES = 16 * 1024**2
 _MOST_PARTS = 10_000
-_PIECE_BYTES = 64 * 1024
-_CONNECT_SECONDS = 2.0
-_CONNECTIONS = 64
 _MARK = "put"
 #: For what is tidied up while somebody waits for the bad news.
 ONCE = Caller(Patience(seconds=0.0, answer_seconds=1.0))
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each connection beyond those that are kept
-
-
-@dataclass(frozen=True)
-class Head:
-    """An object without its bytes; `metadata` has lower-case names."""
-
-    size: int
-    etag: str
-    metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Listed:
-    key: str
-    age_seconds: float
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """A multipart upload that nobody has completed yet."""
-
-    key: str
-    upload_id: str
-    age_seconds: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An object, or a range of one, on its way in; `start` is the place of its first byte, `size` the whole object's."""
-
-    body: urllib3.BaseHTTPResponse
-    head: Head
-    start: int
-
-
-class _Pool(urllib3.PoolManager):
-    """Connections with a time limit that each request sets, and the server's clock."""
-
-    def __init__(self, ca_file: Path | None, *, secure: bool) -> None:
-        trust: dict[str, Any] = {"ssl_context": _trust(ca_file)} if secure else {}
-        super().__init__(maxsize=_CONNECTIONS, retries=False, **trust)
-        self._limits = threading.local()
-        self._ahead = time.time() - time.monotonic()
-
-    @contextlib.contextmanager
-    def answering_within(self, seconds: float) -> Iterator[None]:
-        self._limits.seconds = seconds
-        yield
-
-    def now(self) -> float:
-        """Seconds since the epoch by the server's clock: this machine's may be wrong."""
-        return time.monotonic() + self._ahead
-
-    def urlopen(self, method: str, url: str, redirect: bool = True, **given: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
-        seconds = max(0.1, self._limits.seconds)
-        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
-        if given.get("body"):
-            given["body"] = _pieces(memoryview(given["body"]))
-        response = super().urlopen(method, url, redirect=False, timeout=timeout, **given)
-        date = response.headers.get("date")
-        if date:
-            with contextlib.suppress(ValueError, TypeError):
-                self._ahead = parsedate_to_datetime(date).timestamp() - time.monotonic()
-        return response
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """The given authorities alone, else the system's and those that everybody knows."""
-    context = ssl.create_default_context(cafile=ca_file)
-    if ca_file is None:
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def _pieces(body: memoryview) -> Iterator[memoryview]:
-    for start in range(0, len(body), _PIECE_BYTES):
-        yield body[start : start + _PIECE_BYTES]
 
 
 class S3Client:
@@ -139,14 +52,14 @@ class S3Client:
     def __init__(self, place: S3Place, caller: Caller, *, part_bytes: int = PART_BYTES) -> None:
         address = urlsplit(place.endpoint)
         secure = address.scheme == "https"
-        self._pool = _Pool(place.ca_file, secure=secure)
+        self._connections = Connections(place.ca_file, secure=secure)
         self._minio = Minio(
             endpoint=address.netloc,
             access_key=place.access_key.get_secret_value(),
             secret_key=place.secret_key.get_secret_value(),
             region=place.region,
             secure=secure,
-            http_client=self._pool,
+            http_client=self._connections,
         )
         self._bucket, self._region, self.caller, self._part_bytes = place.bucket, place.region, caller, part_bytes
 
@@ -240,7 +153,7 @@ class S3Client:
                 raise
         except (ValueError, ParseError):
             pass
-        head = _head_of(self._minio.stat_object(self._bucket, key).metadata or {})
+        head = head_of(self._minio.stat_object(self._bucket, key).metadata or {})
         if head.metadata.get(_MARK) != mark:
             raise Refusal(NO_UPLOAD, meaning_of(NO_UPLOAD))
 
@@ -249,7 +162,7 @@ class S3Client:
     def head(self, key: str) -> Head | None:
         """None where there is no such object."""
         found = self._unless([NO_KEY], lambda: self._minio.stat_object(self._bucket, key))
-        return None if found is None else _head_of(found.metadata or {})
+        return None if found is None else head_of(found.metadata or {})
 
     def get(self, key: str) -> bytes | None:
         """A small object, whole; None where there is none."""
@@ -259,7 +172,7 @@ class S3Client:
     def open(self, key: str, headers: Mapping[str, str]) -> Answer:
         """A step for `asked`: the beginning of an answer, whose body has to be read or closed by the caller."""
         body = self._minio.get_object(self._bucket, key, request_headers=dict(headers))
-        head, placed = _head_of(body.headers), body.headers.get("content-range", "")
+        head, placed = head_of(body.headers), body.headers.get("content-range", "")
         if not placed.startswith("bytes "):
             return Answer(body, head, 0)
         place, _, size = placed.removeprefix("bytes ").partition("/")
@@ -297,10 +210,10 @@ class S3Client:
     # ---- one request ------------------------------------------------------------------------------------------
 
     def _age(self, written: Any) -> float:
-        return max(0.0, self._pool.now() - written.timestamp()) if written else 0.0
+        return max(0.0, self._connections.now() - written.timestamp()) if written else 0.0
 
     def _once(self, step: Callable[[], _T], seconds: float) -> _T:
-        with self._pool.answering_within(seconds):
+        with self._connections.answering_within(seconds):
             try:
                 with refusals():
                     return step()
@@ -340,12 +253,6 @@ def _code_of(error: Exception) -> str | int:
         error.args[0] if error.args else None, ssl.SSLCertVerificationError
     )
     return CERTIFICATE if certificate else CONNECTION
-
-
-def _head_of(headers: Mapping[str, str]) -> Head:
-    lower = {name.lower(): value for name, value in headers.items()}
-    given = {name.removeprefix("x-amz-meta-"): value for name, value in lower.items() if name.startswith("x-amz-meta-")}
-    return Head(int(lower.get("content-length", 0)), lower.get("etag", ""), given)
 
 
 def _ranges(size: int, part_bytes: int) -> Iterator[tuple[int, int]]:

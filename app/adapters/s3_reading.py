@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from app.adapters.s3_client import Answer, Head, S3Client
+from app.adapters.s3_client import S3Client
 from app.adapters.s3_errors import CONNECTION, meaning_of
+from app.adapters.s3_objects import Answer, Head
 from app.adapters.s3_patience import Refusal
 
 CHUNK_BYTES = 256 * 1024

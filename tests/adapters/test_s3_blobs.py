@@ -3,7 +3,6 @@
 import hashlib
 import random
 import secrets
-import ssl
 import tracemalloc
 import urllib.error
 import urllib.request
@@ -11,14 +10,13 @@ from dataclasses import replace
 
 import pytest
 import trustme
-import urllib3
 from minio.error import S3Error, ServerError
 from pydantic import SecretStr
 
 from app.adapters.breaker import FAILURES, Breaker
 from app.adapters.s3_blobs import S3Blobs, open_s3_blobs
-from app.adapters.s3_client import S3Client, refusals
-from app.adapters.s3_patience import Caller, Patience, Refusal
+from app.adapters.s3_client import S3Client
+from app.adapters.s3_patience import Caller, Patience
 from app.adapters.spool import Spool
 from app.domain.ids import new_job_id
 from app.domain.manifest import Manifest
@@ -454,9 +452,3 @@ def test_a_store_behind_tls_is_spoken_to_if_its_authority_is_trusted(tmp_path):
         with pytest.raises(StorageUnavailable) as caught:
             stranger.check()
         assert "S3_CA_FILE" in caught.value.suggestion
-
-
-def test_a_certificate_that_is_not_trusted_is_not_asked_about_again():
-    with pytest.raises(Refusal) as caught, refusals():
-        raise urllib3.exceptions.SSLError(ssl.SSLCertVerificationError())
-    assert caught.value.meaning.permanent

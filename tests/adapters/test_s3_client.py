@@ -1,13 +1,18 @@
-"""We call the client library below its public surface, where parts are put one by one: it has to be what it was."""
+"""We call the client library below its public surface, where parts are put one by one: it has to be what it was. And what
+it raises has to be what we take it for."""
 
 import inspect
+import ssl
 from pathlib import Path
 
 import pytest
+import urllib3
 from minio import Minio
 from redis.sentinel import SentinelManagedConnection
 
 import app.adapters
+from app.adapters.s3_client import refusals
+from app.adapters.s3_patience import Refusal
 
 BELOW = {
     "_put_object": ["bucket_name", "object_name", "data", "headers", "query_params"],
@@ -30,3 +35,9 @@ def test_a_connection_by_sentinel_is_made_as_it_was():
 def test_one_file_alone_knows_the_client_of_s3():
     folder = Path(app.adapters.__path__[0])
     assert [path.name for path in sorted(folder.glob("*.py")) if "minio import" in path.read_text()] == ["s3_client.py"]
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_about_again():
+    with pytest.raises(Refusal) as caught, refusals():
+        raise urllib3.exceptions.SSLError(ssl.SSLCertVerificationError())
+    assert caught.value.meaning.permanent
