@@ -7,7 +7,7 @@ import structlog
 
 from app.adapters.job_store import SPENT_AFTER_MS
 from app.domain.job import Job, JobStatus
-from app.errors import IngestError, RequestRefused, StorageFailed
+from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageFailed
 from app.ingestion.cleanup import expire
 from app.ingestion.submit import add_and_deliver, manifest_print, restored
 from app.services import Services
@@ -40,14 +40,25 @@ def look_at_uploads(services: Services, installation: str, *, older_than: float 
     once more after its job was completed goes: the sweep had removed it before, and does not look again."""
     uploads = services.blobs.list_uploads(services.notes.cursor("uploads"), SLICE)
     records = services.jobs.get_many([upload.job_id for upload in uploads])
-    count = 0
-    oldest_first = sorted(zip(uploads, records, strict=True), key=lambda pair: -pair[0].age_seconds)
-    for upload, record in oldest_first:  # as they came in: the line gives its places in the order of arrival
-        if record is None and upload.age_seconds >= older_than:
-            count += restore(services, upload.job_id, installation)
-        elif record is not None and upload.age_seconds >= older_than and _is_spent(services, record):
+    old = [pair for pair in zip(uploads, records, strict=True) if pair[0].age_seconds >= older_than]
+    for upload, record in old:
+        if record is not None and _is_spent(services, record):
             services.blobs.delete_upload(upload.job_id)
+    oldest_first = sorted(old, key=lambda pair: -pair[0].age_seconds)  # as they came in: so the line gives its places
+    count = _restore_all(services, [upload.job_id for upload, record in oldest_first if record is None], installation)
     services.notes.move_cursor("uploads", _next_start([upload.job_id for upload in uploads]))
+    return count
+
+
+def _restore_all(services: Services, job_ids: list[str], installation: str) -> int:
+    """Until Redis refuses: it may be full, and then needs all that the batch does besides. The walk comes round again."""
+    count = 0
+    for job_id in job_ids:
+        try:
+            count += restore(services, job_id, installation)
+        except QueueUnavailable:
+            log.warning("restore_refused", job_id=job_id)
+            break
     return count
 
 

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
+from app.ingestion.cleanup import DAY_MS
 from tests.faults.check import check
 from tests.processes import LIVE, SECRETS, Answer, Deployment, eventually
 
@@ -16,7 +18,7 @@ pytestmark = LIVE
 ADMIN = {"Authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
 
 
-def admin(at: Deployment, method: str, path: str, **asked: str) -> Answer:
+def admin(at: Deployment, method: str, path: str, **asked: Any) -> Answer:
     body = json.dumps(asked).encode() if asked else None
     return at.client.ask(method, path, body, headers={**ADMIN, "Content-Type": "application/json"})
 
@@ -41,6 +43,10 @@ def test_row_17_a_full_redis_takes_nothing_new_and_lets_the_rest_go_on(deploy: C
     at.web()
     worker, child = at.warm_worker()
     (done,) = ids_of(at)
+    expired, old, unwanted = (at.client.upload(data) for data in (b"expired", b"old", b"unwanted"))
+    for job_id in (expired, old, unwanted):
+        at.client.until(job_id)
+    at.redis.zadd("ingest:ended:completed", {expired: 1, old: at.services.jobs.now() - 3 * DAY_MS})
     os.kill(child, signal.SIGSTOP)
     running = at.client.upload(b"runs")
     at.client.until(running, "processing")
@@ -65,7 +71,12 @@ def test_row_17_a_full_redis_takes_nothing_new_and_lets_the_rest_go_on(deploy: C
     assert admin(at, "POST", "/api/admin/queue", action="resume", priority="low").document["success"]
     assert login(at, "a wrong one").status == 401
     assert login(at, SECRETS["ADMIN_TOKEN"]).status == 303
-    assert at.client.batch().status == 200
+    at.age_files(120)  # what was refused has stored its bytes: that they cannot be restored yet must not end the batch
+    assert at.client.batch().document["expired"] == 1
+    assert admin(at, "POST", "/api/admin/queue", action="cleanup", daysOld=2).document["jobIds"] == [old]
+    assert at.client.ask("DELETE", f"/api/ingest/jobs/{unwanted}").status == 204
+    for job_id in (expired, old, unwanted):
+        assert at.client.ask("GET", f"/api/ingest/status/{job_id}").status == 404
 
     at.redis.config_set("maxmemory", 0)
     later = at.client.upload(b"new", key="a-key")

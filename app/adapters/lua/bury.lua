@@ -6,8 +6,8 @@ local record = redis.call('HGET', job, 'record')
 if not record then return 0 end
 local decoded = cjson.decode(record)
 if ARGV[4] == '1' and decoded.status ~= 'completed' and decoded.status ~= 'failed' then return 0 end
+redis.call('DEL', job, prefix .. 'log:' .. id)  -- a removal first: a full Redis lets the script go on then, which needs it most
 redis.call('ZADD', prefix .. 'tombs', now, id)
-redis.call('DEL', job, prefix .. 'log:' .. id)
 for _, place in ipairs({'jobs', 'pending', 'retrying', 'leases', 'spent', 'ended:completed', 'ended:failed',
     'ended:cancelled', 'newer', 'waiting:' .. decoded.priority}) do
   leave(place, id)
