@@ -1,44 +1,26 @@
 """The settings: read from the environment (and `.env` at the top of the repository), checked once, frozen.
-The only reader of the environment; what a wrong value means is said by `WrongSettings`, one line for each."""
+The only reader of the environment. `setting_values` says what a single value has to look like, this module what has to
+fit together; all that is wrong comes as one `WrongSettings`, a line for each."""
 
 from __future__ import annotations
 
 import os
-import re
-import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
+
+from app.setting_values import IN_ANY_CASE, BucketName, CaFile, Folder, Names, RedisUrl, S3Endpoint, Secret
 
 ROOT = Path(__file__).resolve().parent.parent
 """The top of the repository; `./data` and the files that the processes are started from are found from here."""
 
-SHORTEST_SECRET = 16
-KNOWN_SECRETS = (
-    "changeme",
-    "changethis",
-    "replaceme",
-    "your",
-    "example",
-    "default",
-    "password",
-    "secret",
-    "1234567890",
-    "0123456789",
-)
 _NEEDED_FOR_S3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
-_SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-_HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s@,:/?\[\]]+)(?::\d{1,5})?"
-_SENTINEL_FORM = re.compile(
-    rf"rediss?\+sentinel://(?:[^\s@/]*@)?{_HOST}(?:,{_HOST})*/[^\s/?]+(?:/\d{{1,5}})?/?(?:\?\S*)?", re.ASCII
-)
-_BUCKET_FORM = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 BATCH_MARGIN_SECONDS = 15.0
 """What a batch keeps free beside JOB_TIMEOUT before its lock may run out."""
 
@@ -63,18 +45,6 @@ class S3Place:
     ca_file: Path | None
 
 
-def _readable_certificates(path: Path | None) -> Path | None:
-    """A PEM file as an absolute path; a wrong one is told at start, and not by the first connection."""
-    if path is None:
-        return None
-    path = path.expanduser().absolute()
-    try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise ValueError("should be a file that can be read, with certificates in PEM form") from error
-    return path
-
-
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -87,21 +57,21 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     workers: int = Field(default_factory=_cores, ge=0, le=256)
-    data_dir: Path = ROOT / "data"
+    data_dir: Folder = ROOT / "data"
 
-    redis_url: str | None = Field(None, repr=False)
-    redis_ca_file: Path | None = None
-    s3_endpoint: str | None = None
-    s3_bucket: str | None = None
+    redis_url: RedisUrl | None = Field(None, repr=False)
+    redis_ca_file: CaFile | None = None
+    s3_endpoint: S3Endpoint | None = None
+    s3_bucket: BucketName | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_region: str | None = None
-    s3_ca_file: Path | None = None
+    s3_ca_file: CaFile | None = None
 
-    cron_secret: SecretStr | None = None
-    admin_token: SecretStr | None = None
+    cron_secret: Secret | None = None
+    admin_token: Secret | None = None
     admin_read_only: bool = False
-    metrics_token: SecretStr | None = None
+    metrics_token: Secret | None = None
 
     max_upload_bytes: int = Field(100 * 1024**2, ge=1)
     min_free_bytes: int = Field(512 * 1024**2, ge=0)
@@ -121,74 +91,8 @@ class Settings(BaseSettings):
 
     web_threads: int = Field(512, ge=4, le=10_000)
     trusted_proxies: int = Field(0, ge=0, le=10)
-    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("data_dir")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_scheme(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        scheme = url.partition("://")[0]
-        if scheme not in ("redis", "rediss", "unix", *_SENTINEL_SCHEMES):
-            raise ValueError("should begin with redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://")
-        if scheme in _SENTINEL_SCHEMES and not _SENTINEL_FORM.fullmatch(url):
-            raise ValueError("should name Sentinels and their service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/0")
-        return url
-
-    @field_validator("s3_endpoint")
-    @classmethod
-    def _s3_address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("should be http:// or https:// with a host and maybe a port, and nothing behind it")
-        if "@" in parts.netloc:
-            raise ValueError("should hold no keys; they go into S3_ACCESS_KEY and S3_SECRET_KEY")
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @field_validator("s3_bucket")
-    @classmethod
-    def _s3_bucket_name(cls, name: str | None) -> str | None:
-        if name is not None and not _BUCKET_FORM.fullmatch(name):
-            raise ValueError("should be 3 to 63 lower-case letters, digits, dots and hyphens, as S3 wants it")
-        return name
-
-    @field_validator("s3_ca_file", "redis_ca_file")
-    @classmethod
-    def _certificates(cls, path: Path | None) -> Path | None:
-        return _readable_certificates(path)
-
-    @field_validator("cron_secret", "admin_token", "metrics_token")
-    @classmethod
-    def _hard_to_guess(cls, secret: SecretStr | None) -> SecretStr | None:
-        value = secret.get_secret_value() if secret else None
-        if value is None:
-            return None
-        if len(value) < SHORTEST_SECRET:
-            raise ValueError(f"is shorter than {SHORTEST_SECRET} characters; make one with: openssl rand -hex 24")
-        letters = "".join(character for character in value.lower() if character.isalnum())
-        if letters.startswith(KNOWN_SECRETS) or len(set(value)) < 4:
-            raise ValueError("is a value that anybody would guess; make one with: openssl rand -hex 24")
-        return secret
-
-    @field_validator("trusted_hosts", mode="before")
-    @classmethod
-    def _comma_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name.strip().lower() for name in value.split(",") if name.strip())
-        return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _lower_case(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
+    trusted_hosts: Names = ()
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = "info"
 
     @model_validator(mode="after")
     def _what_belongs_together(self) -> Self:
@@ -258,19 +162,6 @@ def load_settings(**given: Any) -> Settings:
     except WrongSettings as wrong:
         sys.stderr.write("".join(f"setting {line}\n" for line in wrong.lines))
         raise SystemExit(2) from None
-
-
-def child_environment(settings: Settings) -> dict[str, str]:
-    """The environment of a process that is to see the same settings, with what was found or made since."""
-    names = ("host", "port", "data_dir", "redis_url")
-    secrets = {"ADMIN_TOKEN": settings.admin_token, "CRON_SECRET": settings.cron_secret}
-    return {
-        **os.environ,
-        **{name.upper(): str(value) for name in names if (value := getattr(settings, name)) is not None},
-        **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},
-        "PYTHONUNBUFFERED": "1",
-        "TZ": "UTC",
-    }
 
 
 def shown(settings: Settings) -> dict[str, str]:

@@ -22,7 +22,8 @@ MAY = {
     "keeper": {"errors"},
     "cache": set(),
     "errors": set(),
-    "settings": {"errors"},
+    "settings": {"setting_values"},
+    "setting_values": set(),
     "logs": {"lines"},
     "lines": set(),
 }

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from app.settings import ROOT, Settings, WrongSettings, child_environment, load_settings, read_settings, shown
+from app.settings import ROOT, Settings, WrongSettings, load_settings, read_settings, shown
 
 LONG_SECRET = "b7Qx2-vNf0zLk81sTq"
 
@@ -180,14 +180,6 @@ def test_at_start_wrong_values_are_told_and_end_the_process(capsys: pytest.Captu
         "setting PORT",
         "setting BATCH_SIZE",
     ]
-
-
-def test_a_child_sees_what_was_found_and_made(tmp_path: Path) -> None:
-    environment = child_environment(read(data_dir=tmp_path, redis_url="unix:///s", admin_token=LONG_SECRET))
-    assert environment["DATA_DIR"] == str(tmp_path)
-    assert environment["REDIS_URL"] == "unix:///s"
-    assert environment["ADMIN_TOKEN"] == LONG_SECRET
-    assert "CRON_SECRET" not in environment
 
 
 def test_the_example_names_every_setting() -> None:

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from app.lines import LINES_KEPT
+from app.settings import read_settings
 from app.supervision.claim import CannotRun, check_port, claim_folder, kept_secret, running_at
 from app.supervision.output import Output, readable
-from app.supervision.programs import LONGEST_DELAY, STEADY_SECONDS, Command, Kept, Program, ending
+from app.supervision.programs import LONGEST_DELAY, STEADY_SECONDS, Command, Kept, Program, child_environment, ending
 from app.supervision.supervisor import Supervisor
 
 
@@ -274,3 +276,14 @@ def test_a_secret_cut_short_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "cron-secret"
     path.write_text("abc")
     assert len(kept_secret(path)) >= 32
+
+
+def test_a_child_sees_what_was_found_and_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRON_SECRET", raising=False)
+    found = SecretStr("b7Qx2-vNf0zLk81sTq")
+    settings = read_settings(None, data_dir=tmp_path, redis_url="unix:///s", admin_token=found, cron_secret=None)
+    environment = child_environment(settings)
+    assert environment["DATA_DIR"] == str(tmp_path)
+    assert environment["REDIS_URL"] == "unix:///s"
+    assert environment["ADMIN_TOKEN"] == found.get_secret_value()
+    assert "CRON_SECRET" not in environment

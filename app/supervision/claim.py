@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from app.settings import SHORTEST_SECRET
+from app.setting_values import SHORTEST_SECRET
 
 
 class CannotRun(Exception):

@@ -1,5 +1,5 @@
-"""One program that is kept running: a command in its own process group, or the embedded server.
-When to start it again is decided here, from the time that is passed in."""
+"""One program that is kept running: a command in its own process group, or the embedded server; and what its environment
+is. When to start it again is decided here, from the time that is passed in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from app.adapters.embedded import EmbeddedServer, EmbeddedServerFailed
 from app.adapters.tether import tethered
+from app.settings import Settings
 from app.supervision.output import Output
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
@@ -143,3 +144,16 @@ def ending(status: int) -> str:
         return f"was ended by {signal.Signals(-status).name}"
     except ValueError:
         return f"was ended by signal {-status}"
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that is to see the same settings, with what was found or made since."""
+    names = ("host", "port", "data_dir", "redis_url")
+    secrets = {"ADMIN_TOKEN": settings.admin_token, "CRON_SECRET": settings.cron_secret}
+    return {
+        **os.environ,
+        **{name.upper(): str(value) for name in names if (value := getattr(settings, name)) is not None},
+        **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+    }

@@ -9,10 +9,10 @@ from pydantic import SecretStr
 
 from app.adapters.embedded import EmbeddedServer, EmbeddedServerFailed
 from app.errors import QueueUnavailable
-from app.settings import ROOT, Settings, child_environment
+from app.settings import ROOT, Settings
 from app.supervision.claim import CannotRun, check_port, claim_folder, kept_secret
 from app.supervision.output import Output
-from app.supervision.programs import Command, Program, ServerProgram
+from app.supervision.programs import Command, Program, ServerProgram, child_environment
 from app.supervision.readiness import ask, base_url, login_link
 from app.supervision.supervisor import Phase, StopSignals, Supervisor
 
