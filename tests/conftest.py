@@ -30,7 +30,6 @@ ASKED_AGAIN = (
     "supervision/",
     "test_logs.py",
     "test_run_script.py",
-    "test_supervisor.py",
     "web/test_server.py",
 )
 
