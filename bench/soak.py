@@ -1,6 +1,6 @@
 """The random soak: clients at work while everything is killed, frozen, restarted and cut off, by seed; then nothing may be lost.
 
-`python -m bench soak --kills N --jobs M --seed S [--seconds T]`. Afterwards all is started and drained, the service's own
+`python -m bench soak --kills N --jobs M --seed S [--seconds T] [--bucket]`. Afterwards all is started and drained, the service's own
 checker looks at everything, and losses are compared with the diary of faults. Exit status 1 if anything is wrong.
 """
 
@@ -15,18 +15,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from app.adapters.embedded import first_choice
 from app.errors import QueueUnavailable
 from app.ingestion.check import check, lines_of
+from app.ingestion.housekeeping import RESTORE_AFTER
 from app.services import VERSION
 from bench.report import Say
-from bench.soak_faults import LONGEST_PAUSE, Hail
+from bench.soak_diary import LONGEST_PAUSE
+from bench.soak_faults import Hail
 from bench.soak_load import AWAY, Load
 from bench.soak_verdict import Verdict, judge, told
 from tests.processes import Deployment
+from tests.s3_servers import MinioServer
 
 #: Faults come after jobs, but when nothing is accepted any more they come all the same (seconds).
 IMPATIENT_SECONDS = 3.0
@@ -44,6 +50,7 @@ class Plan:
     seed: int
     seconds: float = float("inf")
     longest_pause: float = LONGEST_PAUSE
+    bucket: bool = False
 
 
 class Stuck(Exception):
@@ -52,8 +59,10 @@ class Stuck(Exception):
 
 def soak(plan: Plan, folder: Path, say: Say) -> Verdict:
     began = time.monotonic()
-    with Deployment(folder, SETTINGS) as at:
-        run = _Run(plan, at)
+    with ExitStack() as stack:
+        minio, names = _minio(folder, stack) if plan.bucket else (None, {})
+        at = stack.enter_context(Deployment(folder, {**SETTINGS, **names}))
+        run = _Run(plan, at, minio)
         try:
             run.under_fire(say)
             say(f"({time.monotonic() - began:.0f} s under fire; draining)")
@@ -67,11 +76,21 @@ def soak(plan: Plan, folder: Path, say: Say) -> Verdict:
     return verdict
 
 
+def _minio(folder: Path, stack: ExitStack) -> tuple[MinioServer, dict[str, str]]:
+    """One that runs, and the settings that lead to a bucket of it."""
+    try:
+        minio = MinioServer(folder / "minio")
+    except pytest.skip.Exception as reason:
+        raise SystemExit(str(reason)) from reason
+    stack.callback(minio.stop)
+    return minio, minio.start().environment("soak")
+
+
 class _Run:
-    def __init__(self, plan: Plan, at: Deployment) -> None:
+    def __init__(self, plan: Plan, at: Deployment, minio: MinioServer | None) -> None:
         self._plan, self._at = plan, at
         self._load = Load(at.client.port, jobs=plan.jobs, seed=plan.seed)
-        self._hail = Hail(at, seed=plan.seed, longest_pause=plan.longest_pause)
+        self._hail = Hail(at, minio, seed=plan.seed, longest_pause=plan.longest_pause)
         self._chance = random.Random(f"pace {plan.seed}")
 
     # ---- under fire -------------------------------------------------------------------------------------------
@@ -120,10 +139,16 @@ class _Run:
     def _drain(self) -> None:
         """Until nothing waits, is held or is due, and nothing lies there without a record."""
         self._until(self._is_idle, "the jobs")
-        self._at.age_files(7_200)  # what waits for its rule's time has waited
+        self._let_age()
         for _ in range(3 + self._load.accepted // 250):  # a batch looks at 500 of each kind
             self._until(self._batch, "the batch")
         self._until(self._is_idle, "the jobs that were restored")
+
+    def _let_age(self) -> None:
+        """What waits for its rule's time has waited; the ages in a bucket can't be set back."""
+        self._at.age_files(7_200)
+        due = time.monotonic() + (RESTORE_AFTER + 5 if self._plan.bucket else 0)
+        self._until(lambda: time.monotonic() >= due, "time to pass")
 
     def _is_idle(self) -> bool:
         services = self._at.services
@@ -191,9 +216,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=50_000, help="how many jobs are accepted (50000)")
     parser.add_argument("--seed", type=int, default=1, help="what all choices come from (1)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="under fire at most (no bound)")
+    parser.add_argument(
+        "--bucket", action="store_true", help="the files are in a MinIO, which is killed and frozen too"
+    )
     parser.add_argument("--where", type=Path, help="folder on the disk to use (the system's temporary one)")
     given = parser.parse_args(arguments)
-    plan = Plan(given.kills, given.jobs, given.seed, given.seconds)
+    plan = Plan(given.kills, given.jobs, given.seed, given.seconds, bucket=given.bucket)
     with tempfile.TemporaryDirectory(prefix="soak-", dir=given.where) as folder:
         verdict = soak(plan, Path(folder) / "installation", lambda text: print(text, flush=True))
         print("\n".join(verdict.lines()), flush=True)

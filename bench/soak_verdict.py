@@ -13,10 +13,13 @@ from app.errors import CATALOGUE
 from app.ingestion.check import check, lines_of
 from app.services import Services
 from bench.report import percentile
-from bench.soak_faults import Diary, Entry
+from bench.soak_diary import Diary, Entry
 from bench.soak_load import Told
 
-KILLED, FROZEN, BEFORE = "killed", "frozen", "claim begun before Redis was restarted"
+KILLED, FROZEN, BEFORE = "killed", "frozen or cut off", "claim begun before Redis was restarted"
+CUT_OFF = "cut off"
+#: What is done to a holder so that its job may be taken from it.
+FAULTS = ("kill", "frozen", CUT_OFF)
 #: The longest that 99 of 100 jobs may wait for another holder, in seconds.
 AIMS = {KILLED: 3.0, FROZEN: 20.0, BEFORE: 20.0}
 #: Codes that no fault of the soak may lead to, once what it broke has been tried again.
@@ -104,7 +107,7 @@ def _ended_wrongly(job: Job, known: Told) -> Iterator[str]:
 
 
 def false_losses(job: Job, entries: Sequence[Entry]) -> Iterator[str]:
-    """Losses of a holder that was neither killed nor frozen while it held the job."""
+    """Losses of a holder that was neither killed nor frozen nor cut off while it held the job."""
     for attempt in job.history:
         if attempt.outcome == "worker_lost" and not _fault_on(attempt, entries):
             yield f"false loss of {job.id}: {attempt.worker}, {attempt.began} to {attempt.ended}"
@@ -135,14 +138,16 @@ def _running(job: Job) -> list[Attempt]:
 
 
 def _fault_on(attempt: Attempt, entries: Sequence[Entry]) -> Entry | None:
-    """What was done to that holder while it held the job; a kill counts before a freeze."""
+    """What was done to that holder while it held the job. A kill counts before a freeze, but not before a network that was
+    cut off by then: it hid the kill too."""
     pid = int(attempt.worker.split(".")[2])
     ours = [
         entry
         for entry in entries
-        if entry.pid == pid
-        and entry.kind in ("kill", "frozen")
-        and entry.began <= attempt.ended
-        and entry.ended >= attempt.began
+        if entry.pid == pid and entry.kind in FAULTS and entry.began <= attempt.ended and entry.ended >= attempt.began
     ]
-    return min(ours, key=lambda entry: entry.kind != "kill", default=None)
+    cuts = [entry for entry in ours if entry.kind == CUT_OFF]
+    seen = [
+        entry for entry in ours if entry.kind == "kill" and not any(c.began <= entry.began <= c.ended for c in cuts)
+    ]
+    return next(iter(seen or cuts or ours), None)

@@ -71,12 +71,13 @@ class MinioServer:
     def __init__(self, folder: Path, *, certificates: Path | None = None) -> None:
         self._binary, self._folder, self._certificates = minio_binary(), folder, certificates
         self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
         folder.mkdir(parents=True)
 
     def start(self) -> S3Server:
         """On a free port; the next one if somebody else was faster."""
         for _ in range(5):
-            port = free_port()
+            port = self._port = free_port()
             server = S3Server(
                 f"{'https' if self._certificates else 'http'}://127.0.0.1:{port}",
                 self._certificates / "ca.pem" if self._certificates else None,
@@ -86,6 +87,19 @@ class MinioServer:
             if process.poll() is None:
                 return server
         raise AssertionError(f"MinIO does not start: {self._log.read_text(errors='replace')[-2000:]}")
+
+    def start_again(self) -> None:
+        """Where it was; whether it answers is not waited for."""
+        self._process = self._run(self._port)
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def _log(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.domain.job import Attempt, FileInfo, Job, Priority
-from bench.soak_faults import Entry
+from bench.soak_diary import Entry
 from bench.soak_load import View
 from bench.soak_verdict import BEFORE, FROZEN, KILLED, false_losses, recoveries
 
@@ -69,3 +69,20 @@ def test_a_new_run_begins_again() -> None:
     view = View()
     assert view.takes(shown(3, "failed", 40)) is None
     assert view.takes(shown(4, "pending", 0)) is None
+
+
+def test_a_cut_off_holder_excuses_a_loss_and_counts_beside_the_frozen() -> None:
+    cut = Entry("cut off", 7, 1_500, 20_000)
+    assert list(false_losses(job_lost(), [cut])) == []
+    assert list(recoveries(job_lost(ended=17_000, again=17_500), [cut])) == [(FROZEN, 15.5, 16.0)]
+
+
+def test_a_kill_behind_a_network_that_is_cut_off_is_hidden_by_it_and_one_outside_is_not() -> None:
+    lost = job_lost(ended=17_000, again=17_500)
+    cut, hidden, later = (
+        Entry("cut off", 7, 1_500, 14_000),
+        Entry("kill", 7, 5_000, 5_010),
+        Entry("kill", 7, 15_000, 15_010),
+    )
+    assert list(recoveries(lost, [hidden, cut])) == [(FROZEN, 15.5, 16.0)]
+    assert list(recoveries(lost, [cut, later])) == [(KILLED, 2.0, 2.5)]
