@@ -66,7 +66,7 @@ class Services:
         self.settings, self.redis, self.blobs, self.url, self.name = settings, client, blobs, url, name
         self.jobs = JobStore(client, clock=clock, aging_ms=settings.aging_ms)
         self.index = JobIndex(client)
-        self.notes = SweepNotes(client, now_argument=self.jobs.now_argument)
+        self.notes = SweepNotes(client, now_argument=self.jobs.clock.argument)
         self.audit = AuditLog(client)
         self.batches = BatchNotes(client)
         self.line = WaitingLine(client)

@@ -1,12 +1,11 @@
 """Job records in Redis: the only truth about a job. Every change is one compare-and-set that also writes the log.
 
-Where a record stands besides its own hash is computed from the job by `places`; the scripts in `lua/` move it.
+Where a record stands besides its own hash is computed from the job (`places`); the scripts in `lua/` move it.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,9 @@ import structlog
 from app.adapters.counters import step_counts
 from app.adapters.history import marks, run_that_ended
 from app.adapters.job_queues import DELIVERY_KEYS, LIST_KEYS
+from app.adapters.places import STAGED, lane_of, places, places_entered, places_left
 from app.adapters.redis_client import PREFIX, Script, translated
+from app.adapters.server_clock import ServerClock
 from app.domain.job import PRIORITIES, SCHEMA, Job, JobStatus, Priority
 from app.domain.record import from_record, to_record
 from app.errors import QueueUnavailable, RequestRefused
@@ -26,12 +27,8 @@ from app.errors import QueueUnavailable, RequestRefused
 LEASE_MS = 15_000
 #: The event log of an ended job is kept that long.
 LOG_LIFE_MS = 600_000
-#: The uploaded file goes that long after its job is completed, so that a Redis that comes back a second older finds it.
-SPENT_AFTER_MS = 60_000
 #: An Idempotency-Key is remembered that long after its job was accepted.
 IDEMPOTENCY_SECONDS = 86_400
-#: The score in `retrying` of a job that is among the waiting again.
-STAGED = 9_000_000_000_000_000
 NEWER = "This job was written by a newer version of the service."
 TRY_AGAIN = "Try again when the update that is under way has ended."
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -49,42 +46,10 @@ class Lease:
     since: int
 
 
-def places(job: Job) -> dict[str, int]:
-    """The sorted sets in which a job of that state stands, with its score in each (the lease's is set by the claim). In a
-    line of waiting jobs that is since when it waits; its place there is found as it enters (`stand` in the scripts)."""
-    everywhere = {"jobs": job.created_at}
-    if job.status is JobStatus.PENDING:
-        return {**everywhere, f"waiting:{job.priority.value}": job.waits_since, "pending": job.created_at}
-    if job.status is JobStatus.RETRYING:
-        return {**everywhere, "retrying": job.due_at or 0}
-    if job.status is JobStatus.COMPLETED:
-        ended = job.completed_at or 0
-        return {**everywhere, "ended:completed": ended, "spent": ended + SPENT_AFTER_MS}
-    if job.status is JobStatus.FAILED:
-        cancelled = {"ended:cancelled": job.completed_at or 0} if job.is_cancelled else {}
-        by_code = {f"failed:{job.failure.code}": job.created_at} if job.failure else {}
-        return {**everywhere, "ended:failed": job.completed_at or 0, **cancelled, **by_code}
-    return {**everywhere, "leases": 0}
-
-
-def _left(old: Job, new: Job) -> list[str]:
-    """The places to leave; a retry that is due stands among the waiting besides."""
-    stood = set(places(old))
-    if old.status is JobStatus.RETRYING:
-        stood.add(f"waiting:{old.priority.value}")
-    return sorted(stood - set(places(new)))
-
-
-def _entered(old: Job, new: Job) -> list[str | int]:
-    before, now = places(old), places(new)
-    before.pop("retrying", None)  # its score says "staged" where it left the waiting, and nobody would stage it again
-    moved = {place: score for place, score in now.items() if before.get(place) != score}
-    return [part for place, score in moved.items() for part in (place, score)]
-
-
-def lane_of(job: Job, *, came_back: bool = False) -> str:
-    """In which lane of its line a job waits: its owner's, or the one of that owner's jobs that were claimed before."""
-    return f"{'b' if came_back else 'n'}:{job.user_id or ''}"
+def _lines(priority: Priority, serves: Sequence[Priority]) -> str:
+    """Those that a claim for that priority looks at, each with its rank."""
+    lines = [priority, *(p for p in PRIORITIES if p in serves and p.rank > priority.rank)]
+    return ",".join(f"{p.value}:{p.rank}" for p in lines)
 
 
 def _dump(job: Job) -> str:
@@ -109,8 +74,7 @@ class JobStore:
         """`clock` replaces the server's (milliseconds): tests pass the time in. After each `aging_ms` of waiting a job
         counts as one priority higher (0: never)."""
         self._redis, self._aging_ms = client, aging_ms
-        self._clock = clock
-        self._measured: tuple[float, int] | None = None
+        self.clock = ServerClock(client, clock)
         self._told_newer = False
         self._add = Script(client, "add")
         self._replace = Script(client, "replace")
@@ -120,31 +84,9 @@ class JobStore:
         self._bury = Script(client, "bury")
         self._pause = Script(client, "pause")
 
-    # ---- time -----------------------------------------------------------------------------------------------
-
     def now(self) -> int:
-        """The server's time in milliseconds; measured at most once a second, carried on by the monotonic clock."""
-        if self._clock:
-            return self._clock()
-        if self._measured is None or time.monotonic() - self._measured[0] > 1:
-            with translated():
-                seconds, micros = self._redis.time()
-            self._measured = (time.monotonic(), seconds * 1000 + micros // 1000)
-        return self._carried(self._measured)
-
-    def known_now(self) -> int:
-        """The same without asking the server, however old the measurement is; asks if there is none."""
-        measured = self._measured
-        return self._carried(measured) if measured and not self._clock else self.now()
-
-    @staticmethod
-    def _carried(measured: tuple[float, int]) -> int:
-        at, server = measured
-        return server + int((time.monotonic() - at) * 1000)
-
-    def now_argument(self) -> int | str:
-        """What scripts are given for the time: nothing, so that they ask the server, unless a test passes one in."""
-        return self._clock() if self._clock else ""
+        """The server's time in milliseconds, by which all jobs are dated."""
+        return self.clock.now()
 
     # ---- one job --------------------------------------------------------------------------------------------
 
@@ -155,11 +97,11 @@ class JobStore:
         Raises QueueUnavailable (also when Redis belongs to another blob store), RequestRefused if it was deleted.
         """
         pairs: list[str | int] = [part for pair in places(job).items() for part in pair]
-        keep = IDEMPOTENCY_SECONDS - max(0, self.known_now() - job.created_at) // 1000
+        keep = IDEMPOTENCY_SECONDS - max(0, self.clock.known_now() - job.created_at) // 1000
         key = (job.idempotency_key or "") if keep > 0 else ""  # another job may have it by now
         log_life = LOG_LIFE_MS if job.status.is_final else 0
         answer = self._add(
-            self.now_argument(),
+            self.clock.argument(),
             job.id,
             installation,
             _dump(job),
@@ -207,10 +149,8 @@ class JobStore:
         `delivery` is the key of the notice that led here: it is deleted in the same step. Jobs that a newer version wrote
         are set aside for the processes of that version, whose sweep brings them back.
         """
-        lines = [priority, *(p for p in PRIORITIES if p in serves and p.rank > priority.rank)]
-        served = ",".join(f"{p.value}:{p.rank}" for p in lines)
         record, at, newer = self._claim(
-            self.now_argument(),
+            self.clock.argument(),
             priority.value,
             holder,
             token,
@@ -218,14 +158,14 @@ class JobStore:
             int(visible),
             SCHEMA,
             delivery,
-            served,
+            _lines(priority, serves),
             self._aging_ms,
             LIST_KEYS,
             DELIVERY_KEYS,
         )
         if newer:
             self._tell_newer(newer.decode())
-        self._measured = (time.monotonic(), int(at))
+        self.clock.told(int(at))
         return self.load(record) if record else None
 
     def replace(self, old: Job, new: Job, *, lease: int | None = None) -> bool:
@@ -236,11 +176,10 @@ class JobStore:
         if old.schema > SCHEMA:
             self._tell_newer(old.id)
             raise RequestRefused("wrong_state", NEWER, suggestion=TRY_AGAIN)
-        claim = new.claim
-        left = _left(old, new)
+        claim, left = new.claim, places_left(old, new)
         return bool(
             self._replace(
-                self.now_argument(),
+                self.clock.argument(),
                 old.id,
                 f"{old.version}:{old.claim.token if old.claim else ''}",
                 new.version,
@@ -257,7 +196,7 @@ class JobStore:
                 lane_of(new, came_back=old.status is JobStatus.PROCESSING),
                 len(left),
                 *left,
-                *_entered(old, new),
+                *places_entered(old, new),
             )
         )
 
@@ -269,11 +208,11 @@ class JobStore:
 
     def renew(self, job_id: str, *, token: str, holder: str) -> bool:
         """The lease runs anew; False when the claim is gone."""
-        return bool(self._renew(self.now_argument(), job_id, token, LEASE_MS, holder))
+        return bool(self._renew(self.clock.argument(), job_id, token, LEASE_MS, holder))
 
     def bury(self, job_id: str, *, only_final: bool = False) -> bool:
         """The record becomes a tombstone; False if there is none (or it is not final, where that was asked)."""
-        return bool(self._bury(self.now_argument(), job_id, "1" if only_final else ""))
+        return bool(self._bury(self.clock.argument(), job_id, "1" if only_final else ""))
 
     @staticmethod
     def load(record: bytes | str) -> Job:
@@ -283,7 +222,7 @@ class JobStore:
 
     def stage(self, limit: int = 1000) -> list[tuple[str, Priority]]:
         """Due retries go back to the front of the waiting; so do jobs that an older version set aside."""
-        flat = [part.decode() for part in self._stage(self.now_argument(), limit, STAGED, SCHEMA)]
+        flat = [part.decode() for part in self._stage(self.clock.argument(), limit, STAGED, SCHEMA)]
         return [(job_id, Priority(priority)) for job_id, priority in zip(flat[::2], flat[1::2], strict=True)]
 
     def waiting_ids(self, priority: Priority, limit: int) -> list[str]:

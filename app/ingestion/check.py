@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from app.adapters.blob_store import StoredResult, StoredUpload
 from app.adapters.evidence import SLICE, Evidence, JobEvidence, Stray
-from app.adapters.job_store import SPENT_AFTER_MS
+from app.adapters.places import SPENT_AFTER_MS
 from app.adapters.result_file import ResultReader
 from app.domain.job import SCHEMA, Job, JobStatus
 from app.errors import StorageFailed

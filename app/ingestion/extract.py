@@ -45,7 +45,7 @@ def extract(services: Services, holding: Holding) -> dict[str, Any]:
             else:
                 document = frame
         summary = tally.summary(document, job, milliseconds=round((time.monotonic() - began) * 1000))
-        facts = facts_of(job, now=services.jobs.known_now())
+        facts = facts_of(job, now=services.jobs.clock.known_now())
         writer.finish({**summary, METADATA: dict(document.metadata), FACTS: facts})
         sink.commit()
     return summary

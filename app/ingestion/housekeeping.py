@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import structlog
 
-from app.adapters.job_store import SPENT_AFTER_MS
+from app.adapters.places import SPENT_AFTER_MS
 from app.domain.job import Job, JobStatus
 from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageFailed
 from app.ingestion.cleanup import expire

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from app.adapters.evidence import PLACES, JobEvidence
-from app.adapters.job_store import STAGED, places
+from app.adapters.places import STAGED, places
 from app.domain.job import MAX_HISTORY, SCHEMA, Attempt, Job, JobStatus
 from app.domain.retry import MAX_GIVE_BACKS, MAX_LOSSES, RetryPolicy
 

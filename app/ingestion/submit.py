@@ -68,7 +68,7 @@ class Intake:
             writer.discard()
             return earlier
         file = FileInfo(filename, writer.size, media_type, writer.sha256)
-        now = self._services.jobs.known_now()  # nothing is asked of Redis until the bytes are safe
+        now = self._services.jobs.clock.known_now()  # nothing is asked of Redis until the bytes are safe
         job = Job.new(
             self.job_id,
             priority=priority,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.adapters.job_store import STAGED, JobStore
+from app.adapters.job_store import JobStore
+from app.adapters.places import STAGED
 from app.domain.job import Failure, FileInfo, Job, JobStatus, Priority, Progress
 from app.domain.retry import RetryPolicy
 from app.errors import QueueUnavailable, RequestRefused

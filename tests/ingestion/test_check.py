@@ -205,7 +205,7 @@ def test_i4_an_upload_that_is_missing(services, upload):
 def test_i4_an_upload_of_other_bytes(services, upload):
     job = upload()
     other = replace(services.blobs.manifest(job.id), size=4, sha256="b" * 64)
-    services.blobs._sidecar(job.id).write_bytes(other.to_json())
+    (services.blobs.root / "uploads" / f"{job.id}.json").write_bytes(other.to_json())
     assert invariants(services) == ["I4"]
 
 

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from app.adapters.job_store import LEASE_MS, SPENT_AFTER_MS
+from app.adapters.job_store import LEASE_MS
+from app.adapters.places import SPENT_AFTER_MS
 from app.domain.job import JobStatus, Priority
 from app.errors import StorageUnavailable
 from app.ingestion.cancel import cancel
