@@ -19,6 +19,7 @@ from app.adapters.batch_lock import BatchLock
 from app.adapters.batch_notes import BatchNotes
 from app.adapters.blob_store import BlobStore, open_store
 from app.adapters.counters import Counters
+from app.adapters.history import History
 from app.adapters.idempotency import IdempotencyKeys
 from app.adapters.job_index import JobIndex
 from app.adapters.job_queues import JobQueues
@@ -75,6 +76,7 @@ class Services:
         self.sessions = Sessions(client)
         self.workers = WorkerRegistry(client)
         self.counters = Counters(client)
+        self.history = History(client)
         self.meter = meter or Meter()
         self.policy = RetryPolicy(settings.max_retries, settings.retry_base_seconds)
         self.keeper = Keeper()

@@ -27,6 +27,8 @@ _RUNS, _WAITS = len(OUTCOMES), len(OUTCOMES) + BINS
 _COUNTERS = len(OUTCOMES) + 2 * BINS
 #: Seconds that a bucket stands for; `replace.lua` says how long each kind is kept.
 MINUTE, QUARTER = 60, 900
+#: A quarter is over for good that many ms after its end, and is then kept in a process for at most that many.
+SETTLED_MS, KEPT_MS = 60_000, 60_000
 #: What may be asked for, in hours, and the seconds of one step of it.
 STEPS = {1: MINUTE, 24: QUARTER, 72: 4 * QUARTER}
 
@@ -109,44 +111,56 @@ class History:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._over: tuple[int, dict[int, int]] = (0, {})
 
     def points(self, hours: int, *, now: int) -> list[Period]:
         """Every step of the last 1, 24 or 72 hours, oldest first; the last one is not over yet. `now` in ms."""
         step = STEPS[hours]
-        width = MINUTE if step == MINUTE else QUARTER
         last, many = now // 1000 // step, hours * 3600 // step
         starts = range(last - many + 1, last + 1)
-        each = step // width
-        buckets = self._buckets(width, starts[0] * each, many * each)
+        each = 1 if step == MINUTE else step // QUARTER
+        numbers = range(starts[0] * each, (last + 1) * each)
+        buckets = self._buckets(MINUTE, numbers) if step == MINUTE else self._quarters(numbers, now=now)
         return [_period(start * step, buckets[n * each : (n + 1) * each]) for n, start in enumerate(starts)]
 
     def windows(self, *, now: int) -> dict[int, Period]:
         """By hours: what happened in the last 1, 24 and 72 of them."""
         seconds = now // 1000
-        minutes = self._buckets(MINUTE, seconds // MINUTE - 59, 60)
-        quarters = self._buckets(QUARTER, seconds // QUARTER - 72 * 4 + 1, 72 * 4)
+        this_minute, this_quarter = seconds // MINUTE, seconds // QUARTER
+        minutes = self._buckets(MINUTE, range(this_minute - 59, this_minute + 1))
+        quarters = self._quarters(range(this_quarter - 72 * 4 + 1, this_quarter + 1), now=now)
         day = quarters[-24 * 4 :]
         return {hours: _period(seconds - hours * 3600, of) for hours, of in ((1, minutes), (24, day), (72, quarters))}
 
-    def _buckets(self, width: int, first: int, many: int) -> list[bytes]:
-        keys = [f"{PREFIX}history:{width}:{number}" for number in range(first, first + many)]
+    def _quarters(self, numbers: range, *, now: int) -> list[int]:
+        """Those that are over change no more and are read once a minute: the Redis may be wiped, or be another one."""
+        read_at, known = self._over
+        if not 0 <= now - read_at <= KEPT_MS:
+            read_at, known = now, {}
+        missing = [number for number in numbers if number not in known]
+        known = known | dict(zip(missing, self._buckets(QUARTER, missing), strict=True))
+        first_open = (now - SETTLED_MS) // 1000 // QUARTER
+        self._over = (read_at, {number: counts for number, counts in known.items() if number < first_open})
+        return [known[number] for number in numbers]
+
+    def _buckets(self, width: int, numbers: Sequence[int]) -> list[int]:
         with translated():
-            found: Any = self._redis.mget(keys)
-        return [data or b"" for data in found]
+            found: Any = self._redis.mget([f"{PREFIX}history:{width}:{number}" for number in numbers])
+        return [_as_number(data or b"") for data in found]
 
 
-def _period(at: int, buckets: Iterable[bytes]) -> Period:
+def _as_number(bucket: bytes) -> int:
+    """All counters of a bucket in one, 32 bits for each, so that adding two numbers adds each of their counters: no sum
+    comes near 2 ** 32, which is sixteen thousand jobs a second for three days. A string ends with the last that was touched."""
+    return int.from_bytes(bucket.ljust(4 * _COUNTERS, b"\0"), "big")
+
+
+def _period(at: int, buckets: Iterable[int]) -> Period:
     """`at` in seconds."""
-    counts = _sums([data for data in buckets if data])
+    counts = struct.unpack(f">{_COUNTERS}I", sum(buckets).to_bytes(4 * _COUNTERS, "big"))
     completed, failed, cancelled, lost = counts[:_RUNS]
     runs, waits = _quantiles(counts[_RUNS:_WAITS]), _quantiles(counts[_WAITS:])
     return Period(at * 1000, completed, failed, cancelled, lost, runs, waits)
-
-
-def _sums(buckets: Sequence[bytes]) -> list[int]:
-    """A string ends with the last counter that was ever touched."""
-    rows = [struct.unpack(f">{_COUNTERS}I", data.ljust(4 * _COUNTERS, b"\0")) for data in buckets]
-    return [sum(column) for column in zip(*rows, strict=True)] if rows else [0] * _COUNTERS
 
 
 def _quantiles(bins: Sequence[int]) -> Quantiles:

@@ -99,7 +99,7 @@ class QueueNumbers:
                     pipe.zcount(f"{PREFIX}ended:{status}", since, "+inf")
             pipe.lrange(f"{PREFIX}recent", 0, -1)
             completed_now, failed_now, _, completed, failed, cancelled, recent = pipe.execute()
-        rows = [json.loads(row) for row in recent]
+        rows = json.loads(b"[%s]" % b",".join(recent))
         errors = max(0, failed - cancelled)
         return Performance(
             jobs_per_minute=completed_now + failed_now,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.adapters.batch_notes import BatchState
-from app.adapters.history import History, Period
+from app.adapters.history import Period
 from app.adapters.process_memory import resident_bytes
 from app.adapters.queue_numbers import Counts, Depth, Performance, QueueNumbers
 from app.adapters.redis_memory import RedisMemory, redis_memory
@@ -57,7 +57,7 @@ def queue_statistics(services: Services) -> Statistics:
         depths=numbers.depths(),
         failures=numbers.failures_by_code(),
         performance=numbers.performance(now),
-        windows=History(services.redis).windows(now=now),
+        windows=services.history.windows(now=now),
         workers=workers,
         in_hand=_in_hand(services, workers),
         system=_system(services),

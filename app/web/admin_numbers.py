@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from app.adapters.history import STEPS, History
+from app.adapters.history import STEPS
 from app.ingestion.stats import queue_statistics
 from app.web import statistics_schemas as schemas
 from app.web.auth import admin_required
@@ -26,7 +26,7 @@ def show_queue() -> ResponseReturnValue:
 @admin_required
 def show_history() -> ResponseReturnValue:
     hours = int(query(schemas.HistoryQuery, request.args).hours)
-    points = History(services().redis).points(hours, now=services().jobs.now())
+    points = services().history.points(hours, now=services().jobs.now())
     return jsonify(history_document(points, hours=hours, step_seconds=STEPS[hours]))
 
 

@@ -81,6 +81,25 @@ def test_windows_hold_their_hours_and_no_more(history, services, clock):
     assert history.windows(now=clock())[72].error_rate == 0.3333
 
 
+def test_a_quarter_that_is_over_is_read_once_a_minute(history, services, redis, clock):
+    completed(services)
+    clock.advance(3600)
+    assert outcomes(history.windows(now=clock())[72]) == [1, 0, 0, 0]
+    redis.flushall()
+    clock.advance(60)
+    assert outcomes(history.windows(now=clock())[72]) == [1, 0, 0, 0]
+    clock.advance(1)
+    assert outcomes(history.windows(now=clock())[72]) == [0, 0, 0, 0]
+
+
+def test_what_ends_in_the_last_moment_of_a_quarter_is_counted(history, services, clock):
+    end = (clock() // 900_000 + 1) * 900_000
+    assert outcomes(history.windows(now=end + 2_000)[24]) == [0, 0, 0, 0]
+    clock.now = end - 1
+    completed(services)
+    assert outcomes(history.windows(now=end + 3_000)[24]) == [1, 0, 0, 0]
+
+
 def test_quantiles_are_off_by_a_tenth_at_most(history, services, clock):
     for milliseconds in (100, 200, 300, 4000):
         completed(services, now=clock() - 500, ended=clock() + milliseconds)
