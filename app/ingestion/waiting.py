@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.job import PRIORITIES, Job, JobStatus, Priority
@@ -11,6 +11,7 @@ from app.services import Services
 SNAPSHOT_SECONDS = 1.0
 #: What a job is taken to need as long as none has been timed.
 FIRST_GUESS_SECONDS = 1.0
+_WAITS = (JobStatus.PENDING, JobStatus.RETRYING)
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,20 @@ def _take(services: Services) -> Snapshot:
 
 def waiting_of(services: Services, job: Job) -> Waiting | None:
     """None unless the job waits. Raises QueueUnavailable."""
-    if job.status not in (JobStatus.PENDING, JobStatus.RETRYING):
+    if job.status not in _WAITS:
         return None
+    return _waiting(services, job, services.line.rank(job))
+
+
+def waiting_of_each(services: Services, jobs: Sequence[Job]) -> list[Waiting | None]:
+    """The same of many, in the order given; where they stand is asked for once. Raises QueueUnavailable."""
+    waits = [job for job in jobs if job.status in _WAITS]
+    ranks = {job.id: rank for job, rank in zip(waits, services.line.ranks(waits), strict=True)}
+    return [_waiting(services, job, ranks[job.id]) if job.id in ranks else None for job in jobs]
+
+
+def _waiting(services: Services, job: Job, rank: int | None) -> Waiting:
     snapshot = snapshot_of(services)
-    rank = services.line.rank(job)
     if rank is None:  # a retry that is not due yet, or taken this moment
         left = max(0, (job.due_at or 0) - services.jobs.now())
         return Waiting("backoff" if job.due_at else "next", 0, -(-left // 1000))

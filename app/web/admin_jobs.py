@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from app.adapters.job_index import JobFilter
 from app.domain.job import Attempt, Claim, Job
-from app.ingestion.waiting import waiting_of
+from app.ingestion.waiting import Waiting, waiting_of, waiting_of_each
 from app.web import operator_schemas as schemas
 from app.web.auth import admin_required
 from app.web.context import find_job, services
@@ -25,7 +25,9 @@ def list_jobs() -> ResponseReturnValue:
     asked = query(schemas.JobQuery, request.args)
     wanted = JobFilter(asked.status, asked.user_id, asked.priority, asked.code, asked.q)
     jobs, next_cursor = services().index.page(wanted, limit=asked.limit, cursor=asked.cursor)
-    return jsonify({"success": True, "jobs": [_shown(job) for job in jobs], "nextCursor": next_cursor})
+    waits = waiting_of_each(services(), jobs)
+    shown = [_shown(job, waiting) for job, waiting in zip(jobs, waits, strict=True)]
+    return jsonify({"success": True, "jobs": shown, "nextCursor": next_cursor})
 
 
 @blueprint.get("/api/admin/jobs/<job_id>")
@@ -34,7 +36,7 @@ def show_job(job_id: str) -> ResponseReturnValue:
     job = find_job(job_id)
     document = {
         "success": True,
-        "job": _shown(job),
+        "job": _shown(job, waiting_of(services(), job)),
         "sha256": job.file.sha256,
         "history": [_attempt(attempt) for attempt in job.history],
         "claim": _claim(job.claim) if job.claim else None,
@@ -44,9 +46,8 @@ def show_job(job_id: str) -> ResponseReturnValue:
     return jsonify(document)
 
 
-def _shown(job: Job) -> dict[str, Any]:
-    most = services().policy.max_attempts
-    return status_document(job, waiting_of(services(), job), max_attempts=most, with_stack_trace=True)
+def _shown(job: Job, waiting: Waiting | None) -> dict[str, Any]:
+    return status_document(job, waiting, max_attempts=services().policy.max_attempts, with_stack_trace=True)
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.job import PRIORITIES, Priority
-from app.ingestion.waiting import Waiting, estimate, waiting_of
+from app.ingestion.waiting import Waiting, estimate, waiting_of, waiting_of_each
 from tests import jobs_in_states as jobs
 
 
@@ -72,6 +72,15 @@ class TestWithAWorker:
         for _ in range(3):
             jobs.pending(services, priority=Priority.HIGH)
         assert waiting_of(services, old).jobs_ahead == 3
+
+    def test_many_are_told_the_same_as_one_by_one(self, services, clock):
+        some = [jobs.retrying(services), jobs.completed(services)]
+        some += [jobs.pending(services, now=clock() + n, priority=p) for n in range(2) for p in PRIORITIES]
+        told = waiting_of_each(services, some)
+        assert told == [waiting_of(services, job) for job in some]
+        assert [waiting.jobs_ahead for waiting in told if waiting][-1] > 0
+        assert told[1] is None
+        assert waiting_of_each(services, []) == []
 
     def test_the_estimate_is_at_least_a_second(self, services):
         assert estimate(services, jobs.pending(services)) >= 1

@@ -2,7 +2,7 @@ import pytest
 
 from app.domain.job import JobStatus, Priority
 from app.web.operator_schemas import JobHistory, JobList
-from tests.jobs_in_states import failed, pending, processing, retrying
+from tests.jobs_in_states import completed, failed, pending, processing, retrying
 
 
 def error_of(answer):
@@ -39,6 +39,17 @@ def test_the_list_is_narrowed_by_each_parameter(ask, services):
         "status=failed&q=",
     ):
         assert listed(ask(f"/api/ingest/jobs?{query}")) == [job.id], query
+
+
+def test_each_that_waits_tells_its_place_which_is_asked_for_once(ask, services, clock, monkeypatch):
+    asked, ranks = [], services.line.ranks
+    monkeypatch.setattr(services.line, "ranks", lambda jobs: asked.append(len(jobs)) or ranks(jobs))
+    for n in range(3):
+        pending(services, now=clock() + n)
+    completed(services, now=clock() - 1, priority=Priority.LOW)
+    listed = ask("/api/ingest/jobs").get_json()["jobs"]
+    assert [job.get("waiting", {}).get("jobsAhead") for job in listed] == [2, 1, 0, None]
+    assert asked == [3]
 
 
 def test_the_admin_sees_stack_traces(ask, services):
