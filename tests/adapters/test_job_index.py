@@ -1,6 +1,6 @@
 import pytest
 
-from app.adapters import job_index
+from app.adapters import job_index, newest_first
 from app.adapters.job_index import JobFilter
 from app.domain.job import JobStatus, Priority
 from app.errors import ValidationFailed
@@ -27,7 +27,7 @@ def test_pages_are_newest_first_and_hold_each_job_once(services, clock):
 
 
 def test_jobs_of_the_same_millisecond_are_not_skipped(services, monkeypatch):
-    monkeypatch.setattr(job_index, "SLICE", 3)
+    monkeypatch.setattr(newest_first, "SLICE", 3)
     made = {pending(services).id for _ in range(11)}
     pages = all_pages(services.index, JobFilter(), limit=2)
     assert sum(map(len, pages)) == 11
@@ -50,7 +50,7 @@ def test_a_cursor_goes_on_when_its_job_was_deleted(services, clock):
 
 
 def test_a_search_that_finds_nothing_is_bounded_and_goes_on(services, clock, monkeypatch):
-    monkeypatch.setattr(job_index, "SLICE", 2)
+    monkeypatch.setattr(newest_first, "SLICE", 2)
     monkeypatch.setattr(job_index, "MOST_LOOKED_AT", 4)
     wanted = pending(services, now=clock(), name="needle.txt")
     for n in range(1, 8):
@@ -58,9 +58,38 @@ def test_a_search_that_finds_nothing_is_bounded_and_goes_on(services, clock, mon
     assert all_pages(services.index, JobFilter(q="needle"), limit=10) == [[], [wanted.id]]
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """How many records were fetched, each time."""
+    fetch, numbers = job_index.records, []
+
+    def noted(client, ids):
+        numbers.append(len(ids))
+        return fetch(client, ids)
+
+    monkeypatch.setattr(job_index, "records", noted)
+    return numbers
+
+
+@pytest.mark.parametrize("wanted", [JobFilter(), JobFilter(JobStatus.FAILED), JobFilter(code="poison")])
+def test_a_page_fetches_one_record_more_than_it_shows(services, clock, asked, wanted):
+    for n in range(9):
+        failed(services, now=clock() + n, code="poison")
+    jobs, cursor = services.index.page(wanted, limit=3)
+    assert (len(jobs), cursor is not None, asked) == (3, True, [4])
+
+
+def test_where_little_matches_more_are_fetched_each_time(services, clock, asked, monkeypatch):
+    monkeypatch.setattr(newest_first, "SLICE", 5)
+    for n in range(16):
+        pending(services, now=clock() + n, name="needle.txt" if n == 4 else "hay.txt")
+    jobs, cursor = services.index.page(JobFilter(q="needle"), limit=1)
+    assert (len(jobs), cursor is not None, asked) == (1, True, [2, 4, 5, 5])  # it was the last of its slice
+
+
 @pytest.mark.parametrize("small_set", [0, 5000])
 def test_each_filter_leaves_the_others_out(services, clock, monkeypatch, small_set):
-    monkeypatch.setattr(job_index, "SMALL_SET", small_set)
+    monkeypatch.setattr(newest_first, "SMALL_SET", small_set)
     broken = failed(services, now=clock(), user_id="ada", name="Übung.PDF")
     cancelled = cancel(services, pending(services, now=clock() + 1, priority=Priority.LOW).id)
     waiting = pending(services, now=clock() + 2, user_id="ada")
@@ -88,9 +117,9 @@ def test_a_small_set_is_listed_by_creation_and_not_by_end(services, clock):
 
 @pytest.mark.parametrize("status", [None, JobStatus.FAILED])
 def test_few_of_one_code_among_many_jobs_are_found_by_looking_at_them_alone(services, clock, monkeypatch, status):
-    monkeypatch.setattr(job_index, "SLICE", 2)
+    monkeypatch.setattr(newest_first, "SLICE", 2)
     monkeypatch.setattr(job_index, "MOST_LOOKED_AT", 4)
-    monkeypatch.setattr(job_index, "SMALL_SET", 2)
+    monkeypatch.setattr(newest_first, "SMALL_SET", 2)
     old = [failed(services, now=clock() + n, code="poison").id for n in range(5)]
     for n in range(9):
         pending(services, now=clock() + 100 + n, priority=Priority.LOW)
@@ -98,9 +127,9 @@ def test_few_of_one_code_among_many_jobs_are_found_by_looking_at_them_alone(serv
 
 
 def test_many_failed_jobs_are_found_without_looking_at_the_others(services, clock, monkeypatch):
-    monkeypatch.setattr(job_index, "SLICE", 2)
+    monkeypatch.setattr(newest_first, "SLICE", 2)
     monkeypatch.setattr(job_index, "MOST_LOOKED_AT", 4)
-    monkeypatch.setattr(job_index, "SMALL_SET", 2)
+    monkeypatch.setattr(newest_first, "SMALL_SET", 2)
     codes = ("poison", "corrupt_document", "poison", "encrypted_document")
     old = [failed(services, now=clock() + n, code=code).id for n, code in enumerate(codes)]
     for n in range(9):
