@@ -5,6 +5,7 @@ A request does a slice of it and says where the next one goes on, so that a larg
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ SAMPLE = 10
 #: One request changes at most that many jobs, and looks at most at that many; the answer says when there are more.
 MOST_AT_ONCE = 10_000
 MOST_LOOKED_AT = 100_000
+#: Nor does it go on for longer than that: whoever waits for the answer, or a proxy on the way, gives up after half a minute.
+MOST_SECONDS = 20.0
 
 _LIVE = frozenset(status for status in JobStatus if not status.is_final)
 #: In which states an act changes something; elsewhere a job is passed over.
@@ -127,9 +130,11 @@ def _counted(services: Services, act: Act, wanted: JobFilter, walk: Iterator[tup
 def _act(services: Services, act: Act, part: Slice, rows: Iterator[tuple[str, Job | None]]) -> Outcome:
     """An outage in the middle ends the slice: what was done is told, and whoever goes on is told of the outage."""
     outcome, last = Outcome(), None
+    ends_at = time.monotonic() + MOST_SECONDS
     try:
         for looked_at, (cursor, job) in enumerate(rows):
-            if looked_at >= part.most_looked_at or outcome.affected >= MOST_AT_ONCE:
+            is_late = last is not None and time.monotonic() >= ends_at
+            if is_late or looked_at >= part.most_looked_at or outcome.affected >= MOST_AT_ONCE:
                 outcome.next_cursor = last
                 break
             if job is not None and act.applies_to(job):

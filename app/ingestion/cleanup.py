@@ -5,11 +5,12 @@ A live job is never touched, however old: the record itself refuses (`only_final
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from app.adapters.queue_numbers import QueueNumbers
 from app.errors import QueueUnavailable, RequestRefused, ValidationFailed
-from app.ingestion.bulk import MOST_AT_ONCE, SHOWN_IDS, Outcome, Slice
+from app.ingestion.bulk import MOST_AT_ONCE, MOST_SECONDS, SHOWN_IDS, Outcome, Slice
 from app.ingestion.cancel import delete
 from app.services import Services
 
@@ -45,8 +46,8 @@ def cleanup(services: Services, *, days_old: int, part: Slice) -> Outcome:
 
 
 def _clean(services: Services, before: int, outcome: Outcome, most: int) -> bool:
-    """Looks at no more than `most` jobs; whether that were all."""
-    looked_at = 0
+    """Looks at no more than `most` jobs, and goes on for no longer than any act on many; whether that were all."""
+    looked_at, ends_at = 0, time.monotonic() + MOST_SECONDS
     while looked_at < most:
         asked, earlier = min(SLICE, most - looked_at), outcome.affected
         found = services.jobs.ended_before(before, asked)
@@ -54,6 +55,8 @@ def _clean(services: Services, before: int, outcome: Outcome, most: int) -> bool
         for job_id in _removed(services, found):
             outcome.affected += 1
             outcome.job_ids += [job_id][: SHOWN_IDS - len(outcome.job_ids)]
+            if time.monotonic() >= ends_at:
+                return not services.jobs.ended_before(before, 1)
         if len(found) < asked or outcome.affected == earlier:
             return True
     return not services.jobs.ended_before(before, 1)

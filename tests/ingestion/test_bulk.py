@@ -98,6 +98,15 @@ def test_one_request_acts_on_a_limited_number_and_says_so(services, monkeypatch)
     ]
 
 
+def test_a_request_ends_in_time_and_what_is_left_is_done_with_its_cursor(services, clock, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_SECONDS", 0)
+    made = [pending(services, now=clock() - n, user_id="ada" if n else None).id for n in range(3)]
+    outcomes = in_slices(partial(by_filter, services, "cancel", JobFilter(user_id="ada")))
+    assert [outcome.job_ids for outcome in outcomes] == [[], [made[1]], [made[2]]]
+    outcomes = in_slices(partial(by_ids, services, "delete", made))
+    assert [outcome.job_ids for outcome in outcomes] == [[job_id] for job_id in made]
+
+
 # ---- in slices ---------------------------------------------------------------------------------------------------
 
 

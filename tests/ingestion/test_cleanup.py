@@ -69,6 +69,14 @@ def test_many_go_in_slices_and_a_limit_is_said(services, long_ago, monkeypatch):
     assert [(outcome.affected, outcome.next_cursor is not None) for outcome in outcomes] == [(4, True), (1, False)]
 
 
+def test_a_request_ends_in_time_and_the_rest_goes_with_the_cursor(services, long_ago, monkeypatch):
+    monkeypatch.setattr(cleaning, "MOST_SECONDS", 0)
+    for _ in range(3):
+        completed(services, now=long_ago, ended=long_ago)
+    outcomes = [clean(services, 7, cursor=cursor) for cursor in (None, "rest", "rest")]
+    assert [(outcome.affected, outcome.next_cursor) for outcome in outcomes] == [(1, "rest"), (1, "rest"), (1, None)]
+
+
 def test_a_limit_is_kept_and_the_rest_goes_with_the_cursor(services, long_ago):
     for _ in range(3):
         completed(services, now=long_ago, ended=long_ago)
