@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from queue import Empty, SimpleQueue
 
 import redis
 
@@ -27,27 +24,22 @@ from app.adapters.job_store import JobStore
 from app.adapters.meter import Meter
 from app.adapters.parser_process import ParserProcess
 from app.adapters.process_memory import resident_bytes, resident_bytes_of
-from app.adapters.redis_client import once_client, process_name, quick_client, translated
+from app.adapters.redis_client import once_client, process_name, quick_client, sees, translated
 from app.adapters.sessions import Sessions
 from app.adapters.sweep_notes import SweepNotes
 from app.adapters.timed_blobs import timed
 from app.adapters.waiting_line import WaitingLine
-from app.adapters.worker_registry import WorkerRegistry
+from app.adapters.worker_registry import WorkerInfo, WorkerRegistry
+from app.binding import bind
 from app.cache import Cache
 from app.domain.job import Priority
 from app.domain.retry import RetryPolicy
 from app.errors import QueueUnavailable
 from app.keeper import Keeper
 from app.settings import Settings
+from app.stopper import Stopper
 
 VERSION = "0.1.0"
-#: A job in hand when the process is told to stop may end by itself within that many seconds.
-STOP_GRACE_SECONDS = 5.0
-DIFFERENT = "The queue and the file storage belong to different installations."
-MAKE_THEM_ONE = (
-    "Set REDIS_URL and DATA_DIR (or S3_BUCKET) to a pair that belongs together, "
-    "or run ./run rebuild to adopt the stored files."
-)
 
 
 class Services:
@@ -100,57 +92,34 @@ class Services:
     @cached_property
     def is_visible(self) -> bool:
         """Does this process see its own name among Redis's clients? If not, its claims stand by the lease alone."""
-        with translated():
-            try:
-                return any(client.get("name") == self.name for client in self.redis.client_list())
-            except redis.ResponseError:  # this Redis does not tell us who its clients are
-                return False
+        return sees(self.redis, self.name)
 
     # ---- one installation, two neighbours -------------------------------------------------------------------
+
+    def binding(self) -> str:
+        """The id that Redis and the blob store share; raises QueueUnavailable if they belong to different ones."""
+        return bind(self.jobs, self.blobs)
 
     def recent_binding(self) -> str:
         """`binding`, asked at most once a second: adding a job checks the id once more in its own step."""
         return self.cache.get("binding", 1.0, self.binding)
 
-    def binding(self) -> str:
-        """The installation's id, which Redis and the blob store share. Two of which one holds nothing are taken into
-        use at once; raises QueueUnavailable, with the way out, if they belong to different ones."""
-        stored, noted = self.blobs.installation(), self.jobs.installation()
-        if stored is not None and stored == noted:
-            return stored
-        if noted is None and (stored is None or self.blobs.is_empty()):
-            if stored is None:
-                self.blobs.set_installation(secrets.token_hex(16), only_if_unset=True)
-                stored = self.blobs.installation()
-            if stored is not None and self.jobs.is_empty():
-                self.jobs.set_installation(stored, only_if_unset=True)
-                return self._agreed()
-        if noted is not None and self.jobs.is_empty() and stored is None:
-            self.blobs.set_installation(noted, only_if_unset=True)
-            return self._agreed()
-        raise _mismatch()
-
-    def _agreed(self) -> str:
-        stored, noted = self.blobs.installation(), self.jobs.installation()
-        if stored is None or stored != noted:
-            raise _mismatch()
-        return stored
-
     # ---- the process's own life -----------------------------------------------------------------------------
 
     def beat(self, *, state: str, priorities: Sequence[Priority], started_at: int) -> None:
         """This process is alive: what `workers[]` shows."""
-        self.workers.beat(
+        worker = WorkerInfo(
             self.name,
             host=socket.gethostname(),
             pid=os.getpid(),
             state=state,
-            priorities=priorities,
+            priorities=tuple(priorities),
             started_at=started_at,
+            last_seen_at=self.jobs.now(),
             version=VERSION,
-            now=self.jobs.now(),
             memory_bytes=self._memory_bytes(),
         )
+        self.workers.beat(worker)
         self._report_calls()
 
     def _memory_bytes(self) -> int:
@@ -181,43 +150,6 @@ class Services:
         if "parser" in self.__dict__:
             self.parser.close()
         self.redis.close()
-
-
-def _mismatch() -> QueueUnavailable:
-    return QueueUnavailable("queue_unavailable", DIFFERENT, suggestion=MAKE_THEM_ONE, retry_after=30)
-
-
-class Stopper:
-    """Told to stop: what is in hand may end within a grace, then its parser is killed, and the job is given back."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._told: SimpleQueue[None] = (
-            SimpleQueue()
-        )  # an Event may be held by the very thread that a signal interrupts
-        self._kill_at = float("inf")
-
-    @property
-    def is_set(self) -> bool:
-        return self._kill_at < float("inf")
-
-    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
-        """Safe in a signal handler: it only notes the time."""
-        self._kill_at = time.monotonic() + grace
-        self._told.put(None)
-
-    def wait(self, seconds: float) -> bool:
-        """True at once when told to stop, False after that many seconds."""
-        try:
-            self._told.get(timeout=seconds)
-        except Empty:
-            return False
-        self._told.put(None)  # for whoever else waits
-        return True
-
-    def tick(self) -> None:
-        if time.monotonic() > self._kill_at:
-            self._services.kill_parser()
 
 
 def connect(settings: Settings, *, role: str) -> Services:

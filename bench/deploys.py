@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from app.domain.job import Attempt, Job
 from app.ingestion.check import check
-from app.services import STOP_GRACE_SECONDS
+from app.stopper import STOP_GRACE_SECONDS
 from bench.installation import GaveUp, Installation, until
 from bench.options import Options
 from bench.report import Figure, Say

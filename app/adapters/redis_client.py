@@ -105,3 +105,12 @@ class Script:
                 return self._client.evalsha(self._digest, 0, PREFIX, *args)
             except redis.exceptions.NoScriptError:
                 return self._client.eval(self._source, 0, PREFIX, *args)
+
+
+def sees(client: redis.Redis, name: str) -> bool:
+    """Does this Redis tell the client of that name among its clients? Raises QueueUnavailable."""
+    with translated():
+        try:
+            return any(one.get("name") == name for one in client.client_list())
+        except redis.ResponseError:  # it does not tell us who its clients are
+            return False

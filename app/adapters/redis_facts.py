@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from app.adapters.redis_client import translated
+from app.adapters.redis_client import sees, translated
 from app.adapters.redis_memory import RedisMemory, redis_memory
 
 
@@ -51,7 +51,7 @@ def redis_facts(client: redis.Redis, name: str) -> RedisFacts:
         log_written=told.get("aof_last_write_status", "ok") == "ok",
         is_replica=told.get("role") == "slave",
         is_cluster=bool(told.get("cluster_enabled")),
-        shows_clients=_shows(client, name),
+        shows_clients=sees(client, name),
         runs_scripts=_runs_scripts(client),
     )
 
@@ -62,14 +62,6 @@ def _info(client: redis.Redis) -> dict[str, Any]:
     except redis.ResponseError:
         return {}
     return dict(told)
-
-
-def _shows(client: redis.Redis, name: str) -> bool:
-    with translated():
-        try:
-            return any(one.get("name") == name for one in client.client_list())
-        except redis.ResponseError:
-            return False
 
 
 def _runs_scripts(client: redis.Redis) -> bool:

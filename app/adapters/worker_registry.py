@@ -5,7 +5,6 @@ The claim script keeps `jobId` and `token` in the same hash; they are left alone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +25,11 @@ class WorkerInfo:
     pid: int
     state: str
     priorities: tuple[Priority, ...]
-    job_id: str | None
     started_at: int
     last_seen_at: int
     version: str
     memory_bytes: int | None = None
+    job_id: str | None = None
 
 
 class WorkerRegistry:
@@ -39,30 +38,19 @@ class WorkerRegistry:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
-    def beat(
-        self,
-        name: str,
-        *,
-        host: str,
-        pid: int,
-        state: str,
-        priorities: Sequence[str],
-        started_at: int,
-        version: str,
-        now: int,
-        memory_bytes: int = 0,
-    ) -> None:
-        """The worker is alive at `now` (ms); one round trip."""
+    def beat(self, worker: WorkerInfo) -> None:
+        """It is alive, at its `last_seen_at`; one round trip. Its `job_id` is not written."""
+        name, now = worker.name, worker.last_seen_at
         fields: dict[str, str | int] = {
             "name": name,
-            "host": host,
-            "pid": pid,
-            "state": state,
-            "priorities": ",".join(priorities),
-            "startedAt": started_at,
+            "host": worker.host,
+            "pid": worker.pid,
+            "state": worker.state,
+            "priorities": ",".join(worker.priorities),
+            "startedAt": worker.started_at,
             "lastSeenAt": now,
-            "version": version,
-            "memoryBytes": memory_bytes,
+            "version": worker.version,
+            "memoryBytes": worker.memory_bytes or 0,
         }
         with translated():
             pipe = self._redis.pipeline(transaction=False)

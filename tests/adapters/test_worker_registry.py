@@ -1,7 +1,7 @@
 import fakeredis
 import pytest
 
-from app.adapters.worker_registry import WorkerRegistry
+from app.adapters.worker_registry import WorkerInfo, WorkerRegistry
 from app.domain.job import PRIORITIES, Priority
 
 NOW = 1_700_000_000_000
@@ -18,9 +18,7 @@ def registry(redis):
 
 
 def beat(registry, name, *, priorities=PRIORITIES, state="idle", now=NOW):
-    registry.beat(
-        name, host="here", pid=7, state=state, priorities=priorities, started_at=NOW - 5000, version="1.2", now=now
-    )
+    registry.beat(WorkerInfo(name, "here", 7, state, priorities, NOW - 5000, now, "1.2"))
 
 
 def test_a_worker_that_beats_is_alive(registry):

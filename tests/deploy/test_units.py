@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services import STOP_GRACE_SECONDS
+from app.stopper import STOP_GRACE_SECONDS
 from tests.deploy.units import SERVICES, UNITS, command_of, install, lines_of, values_of
 from tests.processes import LIVE, Deployment, Process, children_of
 from tests.samples.make_samples import samples

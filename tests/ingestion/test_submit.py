@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from app.adapters.idempotency import digest
+from app.adapters.worker_registry import WorkerInfo
 from app.domain.job import PRIORITIES, JobStatus, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
 from app.ingestion.cancel import delete
@@ -85,9 +86,7 @@ def test_who_is_refused_is_told_when_there_will_be_room_by_the_measured_rate(ser
     """Two workers, three seconds a job; four jobs too many, and a hundredth of the limit to come back into."""
     jobs.completed(services, ended=clock() + 3_000)
     for name in ("one", "two"):
-        services.workers.beat(
-            name, host="h", pid=1, state="busy", priorities=PRIORITIES, started_at=0, version="1", now=clock()
-        )
+        services.workers.beat(WorkerInfo(name, "h", 1, "busy", PRIORITIES, 0, clock(), "1"))
     for _ in range(10):
         upload()
     services.cache.clear()
@@ -142,24 +141,6 @@ def test_a_redis_of_another_installation_is_refused(services, upload):
     with pytest.raises(QueueUnavailable) as seen:
         upload()
     assert "rebuild" in seen.value.suggestion
-
-
-def test_a_wiped_redis_beside_a_full_store_is_refused(services, redis, upload):
-    upload()
-    redis.flushall()
-    with pytest.raises(QueueUnavailable):
-        services.binding()
-
-
-def test_two_empty_neighbours_are_taken_into_use(services):
-    assert services.binding() == services.blobs.installation() == services.jobs.installation()
-
-
-def test_a_crash_between_the_two_notes_of_the_first_start_is_no_mismatch(services):
-    services.blobs.set_installation("half-done")
-    assert services.binding() == "half-done"
-    services.redis.flushall()
-    assert services.binding() == "half-done"
 
 
 def test_an_upload_that_was_held_up_does_not_take_away_the_bytes_of_the_one_that_took_its_key_over(

@@ -9,6 +9,7 @@ from rq.serializers import JSONSerializer
 from app import create_app
 from app.adapters import job_queues
 from app.adapters.job_queues import Delivery, DeliveryQueue
+from app.adapters.worker_registry import WorkerInfo
 from app.domain.job import Priority
 from app.web.dashboard import NAME
 from tests.jobs_in_states import failed, pending, processing
@@ -99,9 +100,7 @@ def test_a_busy_worker_is_shown_with_its_job(admin, redis, services, clock):
         [queue], name="worker.busy", connection=redis, serializer=JSONSerializer, job_class=Delivery
     ).register_birth()
     job = processing(services, holder="worker.busy")
-    services.workers.beat(
-        "worker.busy", host="h", pid=1, state="busy", priorities=(), started_at=clock(), version="1", now=clock()
-    )
+    services.workers.beat(WorkerInfo("worker.busy", "h", 1, "busy", (), clock(), clock(), "1"))
     answer = admin.get(f"{DATA}/workers.json")
     assert answer.status_code == 200
     (worker,) = answer.get_json()["workers"]

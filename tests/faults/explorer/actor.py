@@ -23,8 +23,9 @@ from redis.client import Pipeline
 from app.adapters.parser_process import Document, PageFrame, ParserKilled
 from app.cache import Cache
 from app.domain.manifest import Manifest
-from app.services import Services, Stopper
+from app.services import Services
 from app.settings import read_settings
+from app.stopper import Stopper
 from tests.faults.explorer.world import START, Failed, Request, World
 
 

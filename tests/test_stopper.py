@@ -7,7 +7,7 @@ from app.settings import ROOT
 
 STORM = """
 import signal
-from app.services import Stopper
+from app.stopper import Stopper
 
 stopper = Stopper(None)
 signal.signal(signal.SIGALRM, lambda *_: stopper.stop())
