@@ -1,10 +1,10 @@
 """Kills a process of ours before and after each of its steps to the outside, story by story, and looks what comes of it.
 
-usage: python -m tests.faults.crash_points [--every K] [--seed S] [--story NAME]
+usage: python -m tests.faults.crash_points [--bucket] [--every K] [--seed S] [--story NAME]
 
 The steps of a story are those of a dry run. After each kill the client asks again, a healthy process drains what is left
 (sweep, jobs, one batch), and the checker looks at everything. Time is not waited for: leases, holds and ages are set back.
-Redis stays; the killed process is a fork of one that has imported everything, with connections of its own.
+Redis stays, and with `--bucket` a MinIO that holds the files; the killed process is a fork of one that has imported everything, with connections of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,13 +29,15 @@ from app.ingestion.batch import run_batch
 from app.ingestion.check import check, lines_of
 from app.ingestion.process import process_next
 from app.ingestion.rescue import Sweep
-from app.services import connect
 from tests.faults import crash_stories
+from tests.faults.crash_bucket import clear, client_of, unfinished
 from tests.faults.crash_steps import AFTER, BEFORE
-from tests.faults.crash_stories import STORIES, Story, parser_that_dies, quiet, settings_at, waiting
+from tests.faults.crash_stories import IN_PARTS, STORIES, Story, connected, parser_that_dies, quiet, waiting
 from tests.processes import Deployment
+from tests.s3_servers import running_minio
 
 PARSER = "parser child"
+NAMES = [*STORIES, *IN_PARTS, PARSER]
 #: A text of a few words is two writes: ready, and the page with the end.
 PARSER_WRITES = 3
 #: A system that is not idle after so many rounds, each of which is more than a minute of its time, is stuck.
@@ -68,11 +71,16 @@ class Range:
 
     def __init__(self, at: Deployment) -> None:
         self._at = at
-        self._services = connect(settings_at(at.data_dir, at.url), role="test")
+        self._names = {"DATA_DIR": str(at.data_dir), "REDIS_URL": at.url, **at.settings}
+        self._services = connected(self._names, role="test")
         self._installation = self._services.binding()
         self._fork = multiprocessing.get_context("forkserver")
         self._fork.set_forkserver_preload([crash_stories.__name__])
         self._note = at.folder / "steps"
+
+    @property
+    def stories(self) -> dict[str, Story]:
+        return {**STORIES, **IN_PARTS} if client_of(self._services) else STORIES
 
     def close(self) -> None:
         self._services.parser.close()
@@ -83,15 +91,16 @@ class Range:
             self._clear()
             self._break_off(story, 0, BEFORE, story.prepare(self._services))
         for number, step in enumerate(json.loads(self._note.read_text()), 1):
-            yield Point(story.name, number, BEFORE, step)
-            yield Point(story.name, number, AFTER, step)
+            if story.only in step:
+                yield Point(story.name, number, BEFORE, step)
+                yield Point(story.name, number, AFTER, step)
 
     def try_point(self, point: Point) -> tuple[bool, list[str]]:
         """Was it killed there, and what is wrong afterwards?"""
         self._clear()
         if point.story == PARSER:
             return self._try_parser(point)
-        story = STORIES[point.story]
+        story = self.stories[point.story]
         job_id = story.prepare(self._services)
         killed = self._break_off(story, point.number, point.when, job_id)
         self._time_passes()
@@ -126,7 +135,7 @@ class Range:
         """True if it was killed; else it came to its end."""
         process = self._fork.Process(
             target=crash_stories.run,
-            args=(story.name, str(self._at.data_dir), self._at.url),
+            args=(story.name, self._names),
             kwargs={"job_id": job_id, "steps": (number, when), "note": str(self._note)},
         )
         process.start()
@@ -145,6 +154,7 @@ class Range:
     def _clear(self) -> None:
         """As if nothing had ever been here; only the two neighbours know each other."""
         self._at.redis.flushall()
+        clear(self._services)
         for path in (self._at.data_dir / "blobs").rglob("*"):
             if path.is_file() and path.parent.name in ("uploads", "results", "partial"):
                 path.unlink()
@@ -191,25 +201,35 @@ class Range:
     def _looked_at(self) -> list[str]:
         report = check(self._services, grace=600)
         undone = [what for what in report.unfinished if "deliveries" not in what]
-        return list(lines_of(self._services, report)) if report.violations or undone else []
+        wrong = list(lines_of(self._services, report)) if report.violations or undone else []
+        return [*wrong, *unfinished(self._services)]
 
     def _records(self) -> dict[str, Job]:
         ids = [member.decode() for member in self._at.redis.zrange("ingest:jobs", 0, -1)]
         return {job.id: job for job in self._services.jobs.get_many(ids) if job is not None}
 
 
-def walk(
-    at: Deployment, *, every: int = 1, seed: int = 1, only: str = "", say: Callable[[str], None] = print
-) -> Outcome:
-    """Each `every`-th point of each story, from a first one that the seed chooses."""
-    outcome, chance = Outcome(), random.Random(f"crash points {seed}")
+@dataclass(frozen=True)
+class Choice:
+    """Each `every`-th point of each story, from a first one that the seed chooses; `stories`: of these alone; `step`: of
+    those steps alone whose name has it."""
+
+    every: int = 1
+    seed: int = 1
+    stories: Sequence[str] = ()
+    step: str = ""
+
+
+def walk(at: Deployment, choice: Choice, *, say: Callable[[str], None] = print) -> Outcome:
+    outcome, chance = Outcome(), random.Random(f"crash points {choice.seed}")
     ground = Range(at)
     try:
-        for name in [*STORIES, PARSER]:
-            if only and name != only:
+        for name in [*ground.stories, PARSER]:
+            if choice.stories and name not in choice.stories:
                 continue
-            points = list(_parser_points() if name == PARSER else ground.points(STORIES[name]))
-            for point in points[chance.randrange(min(every, len(points))) :: every]:
+            found = _parser_points() if name == PARSER else ground.points(ground.stories[name])
+            points = [point for point in found if choice.step in point.step]
+            for point in points[chance.randrange(max(1, min(choice.every, len(points)))) :: choice.every]:
                 killed, wrong = ground.try_point(point)
                 if killed:
                     outcome.points[name] += 1
@@ -240,14 +260,19 @@ def lines(outcome: Outcome) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.crash_points")
+    parser.add_argument("--bucket", action="store_true", help="the files are in a MinIO")
     parser.add_argument("--every", type=int, default=1, help="one point of so many (1)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
-    parser.add_argument("--story", default="", help=f"of {', '.join([*STORIES, PARSER])}; all without one")
+    parser.add_argument("--story", action="append", default=[], help=f"of {', '.join(NAMES)}; all without one")
+    parser.add_argument("--step", default="", help="only steps whose name has this, as S3")
     given = parser.parse_args()
     began = time.monotonic()
     quiet()
-    with tempfile.TemporaryDirectory() as folder, Deployment(Path(folder) / "installation") as at:
-        outcome = walk(at, every=given.every, seed=given.seed, only=given.story)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        names = stack.enter_context(running_minio(folder / "minio")).environment("crash") if given.bucket else {}
+        at = stack.enter_context(Deployment(folder / "installation", names))
+        outcome = walk(at, Choice(given.every, given.seed, given.story, given.step))
     print("\n".join(lines(outcome)))
     print(f"seed {given.seed}, {time.monotonic() - began:.0f} s")
     return 1 if outcome.violations else 0

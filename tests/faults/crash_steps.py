@@ -1,6 +1,6 @@
 """Counts a process's steps to the outside, and kills it right before or after the n-th.
 
-A step is something sent to Redis, a write to a file or pipe, an fsync, a rename or a removal. Only those of the main thread
+A step is something sent to Redis, a request to the bucket, a write to a file or pipe, an fsync, a rename or a removal. Only those of the main thread
 count, from the moment `arm` is called: what other threads do beside it is not the same twice.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.faults.crash_bucket import name_of
 from tests.faults.crashing import steps_of
 
 BEFORE, AFTER = "before", "after"
@@ -51,6 +52,7 @@ class Steps:
 def arm(steps: Steps) -> None:
     """From now on, for as long as the process lives."""
     _arm_redis(steps)
+    _arm_bucket(steps)
     for name in SYSTEM:
         setattr(os, name, _counted(steps, name, getattr(os, name)))
 
@@ -72,6 +74,21 @@ def _arm_redis(steps: Steps) -> None:
             steps.ended()
 
     AbstractConnection.send_packed_command, AbstractConnection.read_response = sending, reading
+
+
+def _arm_bucket(steps: Steps) -> None:
+    import urllib3
+
+    real = urllib3.PoolManager.urlopen
+
+    def asking(self: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
+        steps.begins(name_of(method, url))
+        try:
+            return real(self, method, url, *args, **options)
+        finally:
+            steps.ended()
+
+    urllib3.PoolManager.urlopen = asking
 
 
 def _counted(steps: Steps, name: str, real: Callable[..., Any]) -> Callable[..., Any]:

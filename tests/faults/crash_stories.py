@@ -29,24 +29,27 @@ from app.services import Services, connect
 from app.settings import Settings, read_settings
 from app.tasks import WorkerHost
 from tests import jobs_in_states as jobs
+from tests.faults import crash_bucket
 from tests.faults.crash_steps import Steps, arm
 from tests.processes import SECRETS
 
 TEXT, KEY = "words", "a-key-of-crash-points"
+LONG_TEXT = "some words " * (crash_bucket.PART_BYTES // 10)
 LONG_AGO = 1_000_000_000_000
 ADMIN = {"Authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
 CRASHING_PARSER = Path(__file__).with_name("crashing_parser.py")
 
 
-def settings_at(data_dir: Path, url: str) -> Settings:
-    return read_settings(
-        env_file=None,
-        data_dir=data_dir,
-        redis_url=url,
-        min_free_bytes=0,
-        log_level="error",
-        **{name.lower(): value for name, value in SECRETS.items()},
-    )
+def settings_at(names: Mapping[str, str]) -> Settings:
+    """`names` are settings as in an environment: where Redis, the folder and the bucket are."""
+    given: dict[str, Any] = {name.lower(): value for name, value in {**SECRETS, **names}.items()}
+    return read_settings(env_file=None, min_free_bytes=0, log_level="error", **given)
+
+
+def connected(names: Mapping[str, str], *, role: str) -> Services:
+    services = connect(settings_at(names), role=role)
+    crash_bucket.fit(services)
+    return services
 
 
 def quiet() -> None:
@@ -61,9 +64,13 @@ def ask(services: Services, method: str, path: str, **options: Any) -> Any:
     return create_app(services=services).test_client().open(path, method=method, **options)
 
 
-def upload(services: Services, _: str) -> Any:
+def upload(services: Services, _: str, *, text: str = TEXT) -> Any:
     path = "/api/ingest/start/a.txt?priority=high"
-    return ask(services, "PUT", path, data=TEXT.encode(), headers={"Idempotency-Key": KEY})
+    return ask(services, "PUT", path, data=text.encode(), headers={"Idempotency-Key": KEY})
+
+
+def upload_in_parts(services: Services, job_id: str) -> Any:
+    return upload(services, job_id, text=LONG_TEXT)
 
 
 def cancel(services: Services, job_id: str) -> Any:
@@ -112,6 +119,10 @@ def waiting(services: Services) -> str:
     job = jobs.pending(services, with_bytes=True)
     services.queues.deliver(job)
     return job.id
+
+
+def waiting_in_parts(services: Services) -> str:
+    return str(upload_in_parts(services, "").json["jobId"])
 
 
 def held(services: Services) -> str:
@@ -167,7 +178,8 @@ def a_busy_minute(services: Services) -> str:
     unknown = jobs.pending(services, with_bytes=True, priority=Priority.HIGH)
     services.jobs.bury(unknown.id)
     services.redis.zrem("ingest:tombs", unknown.id)
-    for path in (services.settings.data_dir / "blobs" / "uploads").iterdir():
+    crash_bucket.begun(services, unknown.id)
+    for path in (services.settings.data_dir / "blobs").glob("uploads/*"):
         os.utime(path, (LONG_AGO / 1000, LONG_AGO / 1000))
     return job_id
 
@@ -201,7 +213,8 @@ def anything(found: Mapping[str, Job], job_id: str) -> bool:
 
 @dataclass(frozen=True)
 class Story:
-    """`role` is what the killed process is; `repeated`: its client asks again, as it had no answer."""
+    """`role` is what the killed process is; `repeated`: its client asks again, as it had no answer; `only`: steps of other
+    names are left out."""
 
     name: str
     role: str
@@ -209,6 +222,7 @@ class Story:
     act: Callable[[Services, str], Any]
     comes_to: Callable[[Mapping[str, Job], str], bool]
     repeated: bool = False
+    only: str = ""
 
 
 STORIES = {
@@ -229,11 +243,21 @@ STORIES = {
 }
 
 
-def run(name: str, data_dir: str, url: str, *, job_id: str, steps: tuple[int, str], note: str) -> None:
+#: Those that only a bucket has: a file that is large goes up in parts, and all other steps are those of a short one.
+IN_PARTS = {
+    story.name: story
+    for story in (
+        Story("upload in parts", "web", nothing, upload_in_parts, one_completed, repeated=True, only="S3"),
+        Story("worker, in parts", "worker", waiting_in_parts, work, one_completed, only="S3"),
+    )
+}
+
+
+def run(name: str, names: Mapping[str, str], *, job_id: str, steps: tuple[int, str], note: str) -> None:
     """In the process that is to be killed. It ends well only if it has fewer steps; then they are noted."""
     quiet()
-    story = STORIES[name]
-    services = connect(settings_at(Path(data_dir), url), role=story.role)
+    story = {**STORIES, **IN_PARTS}[name]
+    services = connected(names, role=story.role)
     counted = Steps(*steps)
     arm(counted)
     story.act(services, job_id)
