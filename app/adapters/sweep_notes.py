@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
 from app.adapters.redis_client import PREFIX, Script, translated
 
-#: Whoever wins the turn has it for a little less than a second.
-TURN_MS = 900
+#: Whoever wins the turn has it for a little less than the time between two offers.
+TURN_MS = 480
+#: Looks that lie further apart say nothing of what was in between: three turns.
+GAP_MS = 1_500
+
+
+class Outlook(NamedTuple):
+    """By the server's clock, in ms: since when the server has been back from its last outage, since when it has been swept
+    without a gap, and now."""
+
+    back: int
+    steady: int
+    now: int
 
 
 class SweepNotes:
@@ -22,20 +33,18 @@ class SweepNotes:
         self._outage = Script(client, "outage")
         self._missed = Script(client, "missed")
 
-    def take_turn(self, name: str, *, judging: bool = True) -> bool:
-        """Who judges nobody for a while has turns of its own: it must not keep those who would from theirs."""
-        turn = f"{PREFIX}sweep:turn" if judging else f"{PREFIX}sweep:turn:unjudging"
-        return bool(self._set("", turn, name, TURN_MS, 1))
+    def take_turn(self, name: str) -> bool:
+        return bool(self._set("", f"{PREFIX}sweep:turn", name, TURN_MS, 1))
 
-    def since_outage(self) -> tuple[int, int]:
-        """When the server came back last, and its present time (ms)."""
+    def outlook(self) -> Outlook:
+        """What may be concluded from a look at the server's clients; it notes that somebody sweeps."""
         with translated():
             server: Any = self._redis.info("server")
-        back, now = self._outage(self._now(), str(server.get("run_id", "")))
-        return int(back), int(now)
+        return Outlook(*map(int, self._outage(self._now(), str(server.get("run_id", "")), GAP_MS)))
 
-    def missed_for(self, holders: set[str]) -> dict[str, int]:
-        """For how long (ms) each of the holders that are not among the server's clients has been missed.
+    def missed_for(self, holders: set[str], *, looked_at: int, not_before: int) -> dict[str, int]:
+        """For how long (ms) each of the holders that are not among the server's clients has been missed, in an unbroken
+        series of looks. `looked_at` is the server's time before this look; nothing counts that was `not_before` (ms).
 
         Where the server does not tell its clients nobody is missed: the leases alone decide.
         """
@@ -46,7 +55,7 @@ class SweepNotes:
                 return {}
             seen = {str(client.get("name", "")) for client in told}
         unseen = sorted(holders - seen)
-        ages = self._missed(self._now(), len(unseen), *unseen, *sorted(holders & seen))
+        ages = self._missed(self._now(), looked_at, not_before, GAP_MS, *unseen)
         return {holder: int(age) for holder, age in zip(unseen, ages, strict=True)}
 
     # ---- slow walks over the store ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The sweep: offered every second by a thread in every process, run by whoever wins; each step is one compare-and-set.
+"""The sweep: offered twice a second by a thread in every process, run by whoever wins; each step is one compare-and-set.
 
 It finds what a kill, a lost notice or a lost answer left behind: claims whose holder is dead, retries that are due,
 deliveries that are missing or too many, uploads that have done their duty.
@@ -21,13 +21,14 @@ from app.domain.job import PRIORITIES, Job, JobStatus, Priority
 from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageUnavailable
 from app.services import Services
 
-EVERY_SECONDS = 1.0
-#: A holder that was missed among Redis's clients for that long is dead.
-MISSED_MS = 2_000
-#: A process whose sweep failed, or took longer than this (removing files apart), judges nobody for a lease.
-SLOW_SECONDS = 1.0
+EVERY_SECONDS = 0.5
+#: A holder that was missed among Redis's clients for that long, in look after look, is dead: two seconds, less what four
+#: turns may come early. One that lives and lost its connections is back at its next renewal, within a second.
+MISSED_MS = 1_900
+#: After a time in which nobody looked (Redis stood still, or all who sweep did) those who live have that long to come back.
+CALM_MS = 3_000
 #: Of a sweep, for removing what has done its duty; the rest is for the next one.
-REMOVING_SECONDS = 0.4
+REMOVING_SECONDS = 0.2
 
 log = structlog.get_logger()
 
@@ -55,48 +56,36 @@ class Sweep:
         self._jobs = services.jobs if client is None else JobStore(client)
         self._queues = services.queues if client is None else JobQueues(client)
         self._notes = services.notes if client is None else SweepNotes(client)
-        self._judge_from = 0.0
 
     def offer(self) -> Swept | None:
         """One turn, if nobody else has it. An outage of Redis is noted, not raised."""
-        began = self._clock()
         try:
-            turn = self._notes.take_turn(self._services.name, judging=began >= self._judge_from)
-            swept = self._look_after_jobs() if turn else None
-            if self._clock() - began > SLOW_SECONDS:  # of Redis or of this process; the store's time tells nothing
-                self._judge_from = self._clock() + LEASE_MS / 1000
-            if swept:
-                self._remove_spent(swept)
+            return self.run() if self._notes.take_turn(self._services.name) else None
         except QueueUnavailable:
-            self._judge_from = self._clock() + LEASE_MS / 1000
             return None
-        return swept
 
     def run(self) -> Swept:
         """All duties once. Raises QueueUnavailable."""
-        swept = self._look_after_jobs()
-        self._remove_spent(swept)
-        return swept
-
-    def _look_after_jobs(self) -> Swept:
         swept = Swept()
         self._judge(swept)
         self._stage(swept)
         self._balance(swept)
+        self._remove_spent(swept)
         return swept
 
     # ---- who is dead ----------------------------------------------------------------------------------------
 
     def _judge(self, swept: Swept) -> None:
         leases = self._jobs.leases()
-        back, now = self._notes.since_outage()
-        if not leases or self._clock() < self._judge_from:
+        seen = self._notes.outlook()
+        if not leases:
             return
-        missed = self._notes.missed_for({lease.holder for lease in leases if lease.holder})
+        holders = {lease.holder for lease in leases if lease.holder}
+        missed = self._notes.missed_for(holders, looked_at=seen.now, not_before=seen.steady + CALM_MS)
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
         for lease in leases:
-            if self._is_lost(lease, dead=dead, back=back, now=now):
-                swept.rescued += self._declare_lost(lease, back=back)
+            if self._is_lost(lease, dead=dead, back=seen.back, now=seen.now):
+                swept.rescued += self._declare_lost(lease, back=seen.back)
 
     @staticmethod
     def _is_lost(lease: Lease, *, dead: set[str], back: int, now: int) -> bool:
@@ -158,7 +147,7 @@ class Sweep:
 
     def _remove_spent(self, swept: Swept) -> None:
         """Uploads of jobs that were completed a minute ago: nothing leaves that state, so they are not needed again.
-        As many as go in a short time: a bucket takes milliseconds for each, and a slow sweep may judge nobody."""
+        As many as go in a short time: a bucket takes milliseconds for each, and the next look at the living is due."""
         done: list[str] = []
         give_up = self._clock() + REMOVING_SECONDS
         for job_id in self._jobs.spent():

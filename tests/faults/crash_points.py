@@ -170,7 +170,7 @@ class Range:
             if redis.hexists(key, "until"):
                 redis.hset(key, "until", "0")
         redis.delete("ingest:batch:lock")
-        self._services.notes.since_outage()
+        self._services.notes.outlook()
         redis.hset("ingest:sweep", "back", "0")
         self._at.age_files(100_000)
 

@@ -156,7 +156,7 @@ def everything(services: Services) -> str:
     due = jobs.retrying(services, with_bytes=True, priority=Priority.LOW)
     services.jobs.replace(due, due.retried(now=services.jobs.now()))
     jobs.pending(services, with_bytes=True, priority=Priority.URGENT)
-    services.notes.since_outage()
+    services.notes.outlook()
     services.redis.hset("ingest:sweep", "back", "0")  # or the claim would be one from before an outage
     return spent
 

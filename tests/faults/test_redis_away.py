@@ -18,7 +18,7 @@ import pytest
 from app.adapters.idempotency import digest
 from app.adapters.redis_client import PREFIX
 from app.domain.job import JobStatus
-from app.ingestion.rescue import MISSED_MS
+from app.ingestion.rescue import CALM_MS, MISSED_MS
 from app.settings import ROOT
 from tests.faults.check import check
 from tests.processes import LIVE, Answer, Deployment, eventually
@@ -110,7 +110,7 @@ def test_row_14_a_worker_that_comes_back_after_redis_keeps_its_job(deploy: Calla
     at.kill_server()
     at.server.start()
     other = at.worker()
-    at.sweeps_on(MISSED_MS + 2_000)
+    at.sweeps_on(CALM_MS + MISSED_MS + 2_000)
     assert at.job(job_id).status is JobStatus.PROCESSING
     holder.send(signal.SIGCONT)
     os.kill(child, signal.SIGCONT)
