@@ -42,9 +42,9 @@ class SweepNotes:
             server: Any = self._redis.info("server")
         return Outlook(*map(int, self._outage(self._now(), str(server.get("run_id", "")), GAP_MS)))
 
-    def missed_for(self, holders: set[str], *, looked_at: int, not_before: int) -> dict[str, int]:
+    def missed_for(self, holders: set[str], *, looked_at: int) -> dict[str, int]:
         """For how long (ms) each of the holders that are not among the server's clients has been missed, in an unbroken
-        series of looks. `looked_at` is the server's time before this look; nothing counts that was `not_before` (ms).
+        series of looks. `looked_at` is the server's time (ms) just before this one.
 
         Where the server does not tell its clients nobody is missed: the leases alone decide.
         """
@@ -55,7 +55,7 @@ class SweepNotes:
                 return {}
             seen = {str(client.get("name", "")) for client in told}
         unseen = sorted(holders - seen)
-        ages = self._missed(self._now(), looked_at, not_before, GAP_MS, *unseen)
+        ages = self._missed(self._now(), looked_at, GAP_MS, *unseen)
         return {holder: int(age) for holder, age in zip(unseen, ages, strict=True)}
 
     # ---- slow walks over the store ----------------------------------------------------------------------------

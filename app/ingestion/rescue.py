@@ -16,16 +16,18 @@ import structlog
 
 from app.adapters.job_queues import JobQueues
 from app.adapters.job_store import LEASE_MS, JobStore, Lease
-from app.adapters.sweep_notes import SweepNotes
+from app.adapters.sweep_notes import Outlook, SweepNotes
 from app.domain.job import PRIORITIES, Job, JobStatus, Priority
 from app.errors import IngestError, QueueUnavailable, RequestRefused, StorageUnavailable
 from app.services import Services
 
 EVERY_SECONDS = 0.5
+#: While Redis is away: the sooner somebody sees it back, the fewer claims are taken for older than its return.
+AWAY_SECONDS = 0.1
 #: A holder that was missed among Redis's clients for that long, in look after look, is dead: two seconds, less what four
 #: turns may come early. One that lives and lost its connections is back at its next renewal, within a second.
 MISSED_MS = 1_900
-#: After a time in which nobody looked (Redis stood still, or all who sweep did) those who live have that long to come back.
+#: After a time in which nobody looked (Redis stood still, or all who sweep did) who had a claim has that long to come back.
 CALM_MS = 3_000
 #: Of a sweep, for removing what has done its duty; the rest is for the next one.
 REMOVING_SECONDS = 0.2
@@ -53,6 +55,7 @@ class Sweep:
     ) -> None:
         """`client` is the sweep's own, without retries, so that an outage is felt and not waited out."""
         self._services, self._clock = services, clock
+        self.is_away = False
         self._jobs = services.jobs if client is None else JobStore(client)
         self._queues = services.queues if client is None else JobQueues(client)
         self._notes = services.notes if client is None else SweepNotes(client)
@@ -60,9 +63,12 @@ class Sweep:
     def offer(self) -> Swept | None:
         """One turn, if nobody else has it. An outage of Redis is noted, not raised."""
         try:
-            return self.run() if self._notes.take_turn(self._services.name) else None
+            swept = self.run() if self._notes.take_turn(self._services.name) else None
         except QueueUnavailable:
+            self.is_away = True
             return None
+        self.is_away = False
+        return swept
 
     def run(self) -> Swept:
         """All duties once. Raises QueueUnavailable."""
@@ -81,19 +87,20 @@ class Sweep:
         if not leases:
             return
         holders = {lease.holder for lease in leases if lease.holder}
-        missed = self._notes.missed_for(holders, looked_at=seen.now, not_before=seen.steady + CALM_MS)
+        missed = self._notes.missed_for(holders, looked_at=seen.now)
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
         for lease in leases:
-            if self._is_lost(lease, dead=dead, back=seen.back, now=seen.now):
+            if self._is_lost(lease, dead=dead, seen=seen):
                 swept.rescued += self._declare_lost(lease, back=seen.back)
 
     @staticmethod
-    def _is_lost(lease: Lease, *, dead: set[str], back: int, now: int) -> bool:
+    def _is_lost(lease: Lease, *, dead: set[str], seen: Outlook) -> bool:
         """After an outage a claim from before it is judged only when a whole lease has passed: its holder may come
-        back first and keep its job."""
-        if lease.since < back and now < back + LEASE_MS:
+        back first and keep its job. Who claimed since then was back already."""
+        if lease.since < seen.back and seen.now < seen.back + LEASE_MS:
             return False
-        return lease.holder in dead or lease.deadline < now
+        is_watched = lease.since >= seen.steady or seen.now >= seen.steady + CALM_MS + MISSED_MS
+        return (lease.holder in dead and is_watched) or lease.deadline < seen.now
 
     def _declare_lost(self, lease: Lease, *, back: int) -> bool:
         """A claim from before an outage goes back uncounted: its holder may have ended it in the second that Redis
@@ -163,7 +170,7 @@ class Sweep:
 
 
 class SweepThread(threading.Thread):
-    """Offers the sweep every second for as long as the process lives."""
+    """Offers the sweep twice a second for as long as the process lives."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(name="sweep", daemon=True)
@@ -179,7 +186,7 @@ class SweepThread(threading.Thread):
                 log.warning("sweep_broke_off", code=error.code)
             except Exception:
                 log.exception("sweep_failed")
-            if self._end.wait(EVERY_SECONDS):
+            if self._end.wait(AWAY_SECONDS if self._sweep.is_away else EVERY_SECONDS):
                 return
 
     def stop(self) -> None:

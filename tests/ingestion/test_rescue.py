@@ -246,7 +246,7 @@ def test_a_look_that_its_process_delivers_late_counts_for_nothing(services, swee
     jobs.processing(services)
     looked_at = services.notes.outlook().now
     clock.advance(3)
-    assert services.notes.missed_for({"nobody"}, looked_at=looked_at, not_before=0) == {"nobody": 0}
+    assert services.notes.missed_for({"nobody"}, looked_at=looked_at) == {"nobody": 0}
     assert not redis.hexists("ingest:missed", "nobody")
 
 
@@ -257,5 +257,8 @@ def test_a_sweep_that_failed_keeps_nobody_from_finding_who_is_dead(services, swe
     with monkeypatch.context() as away:
         away.setattr(redis, "client_list", _raises_away)
         assert sweep.offer() is None
+        assert sweep.is_away
     redis.delete("ingest:sweep:turn")
+    assert sweep.offer() is not None
+    assert not sweep.is_away
     assert watch(sweep, clock, 3) == 1
