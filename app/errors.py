@@ -7,12 +7,11 @@
     ├── StorageUnavailable    the blob store does not answer, or has no room
     ├── StorageFailed         the stored bytes are gone or not what they were
     ├── QueueUnavailable      Redis does not answer, or more is asked than can be held
-    ├── WorkerLost            the worker died or was frozen
-    ├── Cancelled             somebody stopped the job
     ├── RequestRefused        the request is understood, and not now or not by you
     └── InternalError         a bug of ours
 
 An error is known by its *code* (``encrypted_document``): the HTTP answer, the log word and the metric tag.
+A few codes (``worker_lost``, ``cancelled``, ``poison``) are only written down as how a job failed, and raised by nobody.
 The sentences a person reads stand in `CATALOGUE` and never hold anything that came from outside.
 """
 
@@ -162,14 +161,6 @@ class StorageFailed(IngestError):
 
 
 class QueueUnavailable(IngestError):
-    pass
-
-
-class WorkerLost(IngestError):
-    pass
-
-
-class Cancelled(IngestError):
     pass
 
 

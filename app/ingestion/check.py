@@ -44,10 +44,6 @@ class Report:
     unfinished: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
 
-    @property
-    def is_drained(self) -> bool:
-        return not self.unfinished
-
 
 def check(
     services: Services,

@@ -50,7 +50,7 @@ def rewrite(redis, job, **changes):
 def test_a_drained_system_has_nothing_unfinished(services, done, redis):
     redis.delete("rq:queue:medium")
     report = check(services, texts={done.id: "one\ftwo\fthree"})
-    assert (report.jobs, report.results, report.violations, report.is_drained) == (1, 1, [], True)
+    assert (report.jobs, report.results, report.violations, report.unfinished) == (1, 1, [], {})
 
 
 def test_jobs_in_every_state_are_no_violation_but_unfinished(services, upload, done):
