@@ -244,7 +244,7 @@ def test_a_child_that_cannot_start_is_not_the_fault_of_the_file(tmp_path, comman
 
 def killing_at_the_start(parser, monkeypatch, times):
     """From now on that many children in a row are killed before they are ready, as by a kernel that wants memory."""
-    start, left = parser._start, [True] * times
+    start, left = parser._kept._start, [True] * times
 
     def started():
         child = start()
@@ -253,7 +253,7 @@ def killing_at_the_start(parser, monkeypatch, times):
             os.kill(child.pid, signal.SIGKILL)
         return child
 
-    monkeypatch.setattr(parser, "_start", started)
+    monkeypatch.setattr(parser._kept, "_start", started)
 
 
 def test_children_that_are_killed_as_they_start_cost_the_file_nothing(faulty, monkeypatch):
