@@ -44,12 +44,7 @@ def of_proxies(settings: Settings) -> Iterator[Finding]:
     """What HOST, TRUSTED_PROXIES and TRUSTED_HOSTS say together."""
     if is_loopback(settings.host):
         if settings.trusted_proxies and not settings.trusted_hosts:
-            yield advice(
-                "proxy",
-                "TRUSTED_HOSTS is not set",
-                why="on loopback only loopback names are answered, unless the proxy's names are told",
-                do="set TRUSTED_HOSTS to the names that people use",
-            )
+            yield _hosts_not_named("on loopback only loopback names are answered, unless the proxy's names are told")
         return
     if not settings.trusted_proxies:
         yield advice(
@@ -66,12 +61,11 @@ def of_proxies(settings: Settings) -> Iterator[Finding]:
             do="let only the proxy reach it (firewall, private network, or HOST=127.0.0.1)",
         )
     if not settings.trusted_hosts:
-        yield advice(
-            "proxy",
-            "TRUSTED_HOSTS is not set",
-            why="requests for any host name are answered",
-            do="set TRUSTED_HOSTS to the names that people use",
-        )
+        yield _hosts_not_named("requests for any host name are answered")
+
+
+def _hosts_not_named(why: str) -> Finding:
+    return advice("proxy", "TRUSTED_HOSTS is not set", why=why, do="set TRUSTED_HOSTS to the names that people use")
 
 
 def of_secrets(settings: Settings) -> Iterator[Finding]:

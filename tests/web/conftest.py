@@ -42,3 +42,10 @@ def blobs(tmp_path):
 @pytest.fixture
 def left_behind(tmp_path):
     return lambda: [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def log(app):
+    log = app.extensions["event_log"]
+    log.is_listening = True  # the tests ring
+    return log

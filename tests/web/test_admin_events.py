@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from app.adapters.event_log import EventLog
 from app.errors import QueueUnavailable
 from app.ingestion.stats import queue_statistics
 from app.web import admin_events
@@ -26,13 +25,6 @@ def in_a_hurry(monkeypatch):
     monkeypatch.setattr(admin_events, "AT_LEAST_EVERY", 0)
     monkeypatch.setattr(admin_events, "OUTAGE_PAUSE", 0)
     monkeypatch.setattr(admin_events, "SHARED_FOR", -1)
-
-
-@pytest.fixture
-def log(app):
-    log: EventLog = app.extensions["event_log"]
-    log.is_listening = True  # the tests ring
-    return log
 
 
 @pytest.fixture
