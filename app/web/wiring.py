@@ -16,13 +16,13 @@ from app.web import (
     admin_pages,
     archives,
     audit,
-    auth,
     commands,
     cron,
     dashboard,
     events,
     health,
     ingest,
+    login,
     metrics,
     openapi,
     pages,
@@ -44,7 +44,6 @@ def wire(app: Flask, services: Services) -> None:
     problems.register(app)
     security.register(app, services.settings)
     for part in (
-        auth,
         commands,
         audit,
         admin_events,
@@ -57,7 +56,7 @@ def wire(app: Flask, services: Services) -> None:
         dashboard,
     ):
         part.register(app)
-    for part in (ingest, events, results, archives, pages, admin_pages):
+    for part in (login, ingest, events, results, archives, pages, admin_pages):
         app.register_blueprint(part.blueprint)
 
 

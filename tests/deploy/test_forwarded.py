@@ -8,7 +8,7 @@ import pytest
 
 from app import create_app
 from app.settings import Settings
-from app.web.auth import LOGINS_A_MINUTE
+from app.web.login import LOGINS_A_MINUTE
 
 NAME = "files.example.org"
 TOKEN = "a-token-for-tests-only"

@@ -21,7 +21,8 @@ import pytest
 
 from app.errors import IngestError, QueueUnavailable, RequestRefused, ValidationFailed
 from app.settings import Settings
-from app.web.auth import COOKIE, LOGINS_A_MINUTE
+from app.web.auth import COOKIE
+from app.web.login import LOGINS_A_MINUTE
 from app.web.problems import problem_document, status_of
 from tests.deploy.conftest import program
 from tests.deploy.proxy import NAME, SAMPLE, Proxy

@@ -49,3 +49,8 @@ def log(app):
     log = app.extensions["event_log"]
     log.is_listening = True  # the tests ring
     return log
+
+
+@pytest.fixture
+def token(services):
+    return services.settings.admin_token.get_secret_value()
