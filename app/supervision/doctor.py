@@ -12,6 +12,7 @@ from app.adapters.blob_store import open_store
 from app.adapters.job_store import JobStore
 from app.adapters.redis_client import process_name, quick_client, translated
 from app.adapters.redis_facts import redis_facts
+from app.adapters.server_binaries import first_choice
 from app.adapters.worker_registry import WorkerRegistry
 from app.errors import IngestError, QueueUnavailable
 from app.settings import ROOT, Settings
@@ -66,7 +67,7 @@ def _redis(settings: Settings, url: str | None) -> Use:
         return Use("redis", settings.redis_url.partition("?")[0].rpartition("@")[2], "REDIS_URL is set")
     if url:
         return Use("redis", "the embedded server that runs on DATA_DIR", "REDIS_URL is not set, and this one runs")
-    found = embedded.first_choice()
+    found = first_choice()
     if found is None:
         return Use("redis", "none", "REDIS_URL is not set, and no server was found")
     return Use("redis", f"an embedded server, {found}", "REDIS_URL is not set, and this is the first that was found")
@@ -104,7 +105,7 @@ def _redis_and_files(settings: Settings, url: str | None) -> Iterator[Finding]:
 
 
 def _of_no_redis() -> Iterator[Finding]:
-    if embedded.first_choice() is None:
+    if first_choice() is None:
         first, *rest = embedded.INSTALL.splitlines()
         yield wrong("redis", first, why="jobs are kept there", do=" ".join(rest))
     else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from app.adapters.embedded import OLDEST_VERSION
 from app.adapters.redis_facts import RedisFacts
+from app.adapters.server_binaries import OLDEST_VERSION
 from app.ingestion.system_warnings import system_warnings
 from app.supervision.findings import Finding, advice, fine, wrong
 

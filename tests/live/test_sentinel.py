@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import redis
 
-from app.adapters import embedded
 from app.adapters.redis_client import patient_client
+from app.adapters.server_binaries import server_binaries
 from app.adapters.tether import tethered
 from app.domain.job import Priority
 from app.errors import QueueUnavailable
@@ -60,7 +60,7 @@ class Group:
     def _run(self, *arguments: str) -> int:
         port, folder = free_port(), self.folder / str(len(self.ports))
         folder.mkdir()
-        binary = next(embedded._binaries())
+        binary = next(server_binaries())
         place = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--logfile", str(folder / "log")]
         self.processes.append(subprocess.Popen(tethered([binary, *arguments, *place]), stdin=subprocess.DEVNULL))
         self.ports.append(port)

@@ -18,7 +18,7 @@ import redis
 import trustme
 from typing_extensions import Self
 
-from app.adapters import embedded
+from app.adapters.server_binaries import server_binaries
 from app.adapters.tether import tethered
 from app.domain.job import Job
 from app.services import Services, connect
@@ -40,7 +40,7 @@ def running_valkey(folder: Path) -> Iterator[int]:
     for _ in range(5):  # a port that was free may not be so any more
         port = free_port()
         place = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--logfile", str(folder / "log")]
-        command = tethered([next(embedded._binaries()), *place, *options])
+        command = tethered([next(server_binaries()), *place, *options])
         with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
             try:
                 eventually(lambda: process.poll() is not None or _answers(port), what="Valkey")  # noqa: B023

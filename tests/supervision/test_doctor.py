@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
+from app.adapters import server_binaries
 from app.adapters.blob_store import LocalBlobs
 from app.cli import cli
 from app.domain.ids import new_job_id
 from app.errors import StorageUnavailable
 from app.settings import Settings, read_settings
-from app.supervision import doctor
 from app.supervision import doctor_machine as machine
 from app.supervision.doctor_parser import _findings, of_parser
 from app.supervision.doctor_storage import of_pair, of_storage
@@ -265,7 +265,7 @@ def test_settings_that_cannot_be_used_are_what_is_wrong(environment):
 
 
 def test_no_server_at_all_is_wrong(environment, monkeypatch):
-    monkeypatch.setattr(doctor.embedded, "_binaries", lambda: iter(()))
+    monkeypatch.setattr(server_binaries, "server_binaries", lambda: iter(()))
     done = CliRunner().invoke(cli, ["doctor", "--json"])
     assert done.exit_code == 1
     wrong_ones = [finding for finding in json.loads(done.stdout)["findings"] if finding["level"] == "wrong"]
