@@ -113,5 +113,31 @@ def test_rows_6_and_7_a_result_is_committed_once(deploy: Callable[..., Deploymen
     check(at, {job_id: TEXT})
 
 
+def test_row_11_a_file_that_kills_its_worker_each_time_is_given_up_and_delays_nobody(
+    deploy: Callable[..., Deployment],
+) -> None:
+    """Guards the count of losses: without it that file kills one worker after another for ever."""
+    at = deploy()
+    at.web()
+    deadly = "kills whoever reads it"
+    victims = [at.worker(crash={"when": "before", "step": "replace", "holding": deadly}) for _ in range(4)]
+    poison = at.client.upload(deadly.encode())
+    good = []
+    for losses in range(3):
+        at.waits_for(lambda job, seen=losses: job.losses >= seen, poison)
+        good.append(at.client.upload(b"another's"))
+        at.client.until(good[-1], "completed")
+    ended = at.client.until(poison)
+    assert (ended["status"], ended["error"]["code"], ended["error"]["retryable"]) == ("failed", "poison", False)
+    assert (ended["attempt"], ended["losses"]) == (1, 3)
+    assert [victim.is_alive for victim in victims].count(True) == 1
+    for victim in victims:
+        victim.end()
+    at.worker()
+    assert at.client.ask("POST", f"/api/ingest/retry/{poison}").document["losses"] == 0  # by hand, it has a new run
+    assert at.client.until(poison)["status"] == "completed"
+    check(at, dict.fromkeys(good, "another's") | {poison: deadly})
+
+
 def others(at: Deployment, job_id: str) -> set[str]:
     return {member.decode() for member in at.redis.zrange("ingest:jobs", 0, -1)} - {job_id}
