@@ -6,6 +6,7 @@ import base64
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import redis
 
@@ -17,7 +18,7 @@ from app.domain.job import Job, JobStatus, Priority
 from app.errors import CATALOGUE, ValidationFailed
 
 #: How many records one call of `page` looks at before it hands out what it has and a cursor that goes on.
-MOST_LOOKED_AT = 4_000
+MOST_LOOKED_AT = 1_000
 _SETS = {
     JobStatus.PENDING: "pending",
     JobStatus.PROCESSING: "leases",
@@ -44,9 +45,13 @@ class JobFilter:
             and self.user_id in (None, job.user_id)
             and self.priority in (None, job.priority)
             and (self.code is None or (job.failure is not None and job.failure.code == self.code))
-            and (self.q is None or _folded(self.q) in _folded(job.file.name))
+            and (self.q is None or self._needle in _folded(job.file.name))
             and (self.before is None or (job.completed_at or job.created_at) <= self.before)
         )
+
+    @cached_property
+    def _needle(self) -> str:
+        return _folded(self.q or "")
 
     @property
     def places(self) -> tuple[str, ...]:
