@@ -17,6 +17,7 @@ SLICE = 200
 SMALL_SET = 5_000
 #: The set of all jobs.
 ALL = "jobs"
+_PENDING = "pending"
 
 #: A place in the list, newest first: creation (ms) and id of the last job that was looked at.
 Position = tuple[int, str]
@@ -52,14 +53,55 @@ class NewestFirst:
     def _found_among_all(self, places: Sequence[str], after: Position | None, first: int) -> Iterator[Position]:
         """All jobs are passed over, and those taken that stand in one of the sets. Of a slice in which none does, its last
         one is given, so that whoever asks sees how far it is."""
-        for part in parts(self._merged([ALL], [], after, first), first=first):
+        size, is_last = first, False
+        while not is_last:
+            rows, is_last = self._next_part(ALL, after, size)
+            found = self._members(places, rows)
+            yield from found or rows[-1:]
+            if not is_last:
+                after = rows[-1] if found else self._last_waiting(rows[-1])
+            size = min(2 * size, SLICE)
+
+    def _members(self, places: Sequence[str], rows: list[Position]) -> list[Position]:
+        if not rows:
+            return []
+        with translated():
+            pipe: Any = self._redis.pipeline(transaction=True)  # one that moves meanwhile stands in either
+            for place in places:
+                pipe.zmscore(f"{PREFIX}{place}", [job_id for _, job_id in rows])
+            scores = pipe.execute()
+        return [row for row, *of in zip(rows, *scores, strict=True) if any(score is not None for score in of)]
+
+    def _last_waiting(self, row: Position) -> Position:
+        """Where thousands wait they stand one behind the other: the last of those behind which nothing else was created.
+        It has as many of other states in front of it as the one from which it is looked for, and is found by halves."""
+        start, last = self._others_before(row[1]), row
+        if start is None:
+            return row
+        low, high = start[0] + 1, self._size(_PENDING) - 1
+        while low <= high:
+            middle = (low + high) // 2
             with translated():
-                pipe: Any = self._redis.pipeline(transaction=True)  # one that moves meanwhile stands in either
-                for place in places:
-                    pipe.zmscore(f"{PREFIX}{place}", [job_id for _, job_id in part])
-                scores = pipe.execute()
-            found = [row for row, *of in zip(part, *scores, strict=True) if any(score is not None for score in of)]
-            yield from found or part[-1:]
+                found: Any = self._redis.zrange(f"{PREFIX}{_PENDING}", middle, middle, desc=True, withscores=True)
+            there = self._others_before(found[0][0]) if found else None
+            if there and there[1] == start[1]:
+                last, low = (int(found[0][1]), found[0][0].decode()), middle + 1
+            else:
+                high = middle - 1
+        return last
+
+    def _others_before(self, job_id: str | bytes) -> tuple[int, int] | None:
+        """How many that wait, and how many others, are newer than one that waits; None where it does not."""
+        with translated():
+            pipe: Any = self._redis.pipeline(transaction=True)
+            pipe.zrevrank(f"{PREFIX}{ALL}", job_id)
+            pipe.zrevrank(f"{PREFIX}{_PENDING}", job_id)
+            among_all, rank = pipe.execute()
+        return None if rank is None or among_all is None else (rank, among_all - rank)
+
+    def _size(self, place: str) -> int:
+        with translated():
+            return int(self._redis.zcard(f"{PREFIX}{place}"))
 
     def _is_worth_sorting(self, place: str, wanted: int | None) -> bool:
         """Sorting takes all of the set; among all jobs so many are found by passing over as many as there are for each of
@@ -135,7 +177,7 @@ def _part(answer: Any, after: Position | None, size: int) -> _Part | None:
 
 
 def _is_by_creation(place: str) -> bool:
-    return place in (ALL, "pending") or place.startswith("failed:")
+    return place in (ALL, _PENDING) or place.startswith("failed:")
 
 
 def _each_once(rows: Iterable[Position]) -> Iterator[Position]:

@@ -2,6 +2,7 @@ import pytest
 
 from app.adapters import newest_first
 from app.adapters.newest_first import NewestFirst
+from app.domain.job import Priority
 from tests.jobs_in_states import completed, pending
 
 
@@ -38,6 +39,20 @@ def test_a_large_one_is_found_among_all_jobs_of_which_the_others_are_passed_over
     assert [job_id for job_id in found if job_id in done] == done[::-1]
     assert 1 <= sum(job_id in others for job_id in found) <= 4  # one of a slice, to go on from
     assert rows("ended:completed") == done[::-1]  # few of them may be wanted: then it is sorted
+
+
+@pytest.mark.parametrize("behind", [0, 1, 20])
+def test_a_long_line_of_waiting_jobs_is_passed_over_by_halves(services, rows, redis, clock, monkeypatch, behind):
+    monkeypatch.setattr(newest_first, "SLICE", 4)
+    monkeypatch.setattr(newest_first, "SMALL_SET", 0)
+    for n in range(behind):
+        pending(services, now=clock() - 100 + n)
+    done = [completed(services, now=clock() + n, priority=Priority.LOW).id for n in range(9)]
+    for n in range(60):
+        pending(services, now=clock() + 100 + n)
+    found = rows("ended:completed", all_wanted=True)
+    assert [job_id for job_id in found if job_id in done] == done[::-1]
+    assert len(found) - len(done) <= 4
 
 
 def test_several_sets_are_one_list(services, rows, clock):
