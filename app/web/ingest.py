@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import ETags
 from werkzeug.routing import PathConverter
 
-from app.domain.ids import is_job_id
 from app.domain.job import Job, JobStatus
 from app.errors import QueueUnavailable, RequestRefused, ValidationFailed
 from app.ingestion import cancel as steering
 from app.ingestion.waiting import estimate, waiting_of
 from app.services import Services
 from app.web.auth import is_admin
-from app.web.context import event_log, find_job, retry_after, services, stopping
+from app.web.context import find_job, retry_after, services
 from app.web.documents import etag, events_path, gone_document, result_path, status_document, status_path
-from app.web.gate import gate
+from app.web.held import changed, ended
 from app.web.receiving import receive_form, receive_raw
 from app.web.results import job_problem, text_document
 
 LONGEST_WAIT = 30.0
-#: Seconds between looks at a job whose place in the queue may move without a ring.
-LOOK_EVERY = 2.0
 #: What a client is told of a job just accepted when Redis left in this moment (seconds).
 UNKNOWN_ESTIMATE = 60
 _SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
@@ -66,7 +61,7 @@ def start_raw(filename: str) -> Response:
 @blueprint.post("")
 def synchronous() -> Response:
     """Waits for the end; where that takes too long, or too many wait already, it is `start`."""
-    job = _ended(receive_form())
+    job = ended(receive_form())
     if job.status is JobStatus.COMPLETED:
         return text_document(job)
     if job.status is JobStatus.FAILED:
@@ -116,32 +111,6 @@ def in_words(seconds: int) -> str:
     return "about an hour" if hours == 1 else f"about {hours} hours"
 
 
-def _ended(job: Job) -> Job:
-    """The job as it is at its end, or when SYNC_TIMEOUT is over. Raises `not_found` if it is deleted meanwhile."""
-    place = gate().held.take("synchronous")
-    if place is None:
-        return job
-    deadline = time.monotonic() + services().settings.sync_timeout
-    with place, event_log().watch([job.id]) as watcher:
-        while True:
-            job = _looked_at(job)
-            left = deadline - time.monotonic()
-            if job.status.is_final or left <= 0 or stopping().is_set():
-                return job
-            watcher.wait(min(left, LOOK_EVERY))
-            watcher.take()
-
-
-def _looked_at(job: Job) -> Job:
-    try:
-        found = services().jobs.get(job.id)
-    except QueueUnavailable:
-        return job  # it was accepted and goes on, whether it can be seen now or not
-    if found is None:
-        raise RequestRefused("not_found")
-    return found
-
-
 # ---- status --------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +119,7 @@ def status(job_id: str) -> ResponseReturnValue:
     """The document as it is, or with ?wait= as soon as it is another; 304 to who has it already."""
     seconds = _wait_seconds()
     try:
-        return _status_answer(*(_awaited(job_id, seconds) if seconds else _look(job_id)))
+        return _status_answer(*(changed(job_id, _look, seconds=seconds) if seconds else _look(job_id)))
     except RequestRefused as refused:
         if refused.code != "not_found":
             raise
@@ -181,25 +150,6 @@ def shown(job: Job) -> dict[str, Any]:
 def _look(job_id: str) -> tuple[Job, dict[str, Any]]:
     job = find_job(job_id)
     return job, shown(job)
-
-
-def _awaited(job_id: str, seconds: float) -> tuple[Job, dict[str, Any]]:
-    """As soon as the ETag is not one that the client has; without one from it, at the next change."""
-    place = gate().held.take("long_poll") if is_job_id(job_id) else None
-    if place is None:
-        return _look(job_id)
-    deadline = time.monotonic() + seconds
-    with place, event_log().watch([job_id]) as watcher:
-        job, document = _look(job_id)
-        known = request.if_none_match if request.if_none_match else ETags(weak_etags=[etag(document)])
-        while known.contains_weak(etag(document)) and not job.status.is_final and not stopping().is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            watcher.wait(left if job.status is JobStatus.PROCESSING else min(left, LOOK_EVERY))
-            watcher.take()
-            job, document = _look(job_id)
-    return job, document
 
 
 def _wait_seconds() -> float:
