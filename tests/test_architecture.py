@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,11 @@ def test_the_parser_loads_no_client_of_a_neighbour():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
     )
     assert seen.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ["adapters", "web"])
+def test_a_crowded_room_has_a_list_of_what_is_in_it(room):
+    """A new file gets its place in the docstring of the package, one that went loses it."""
+    named = set(re.findall(r"`(\w+)/?`", ast.get_docstring(ast.parse((APP / room / "__init__.py").read_text())) or ""))
+    found = {path.stem for path in (APP / room).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert named - {"lua"} == found - {"__init__"}
