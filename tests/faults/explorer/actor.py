@@ -46,6 +46,16 @@ class Player:
         self.pending: Request = ()
         self.now, self.slept, self._made, self.jobs = START, 0.0, 0, 0
 
+    @property
+    def now(self) -> int:
+        self.looked_at_time = True
+        return self._now
+
+    @now.setter
+    def now(self, milliseconds: int) -> None:
+        """What time it was when the last answer came."""
+        self._now, self.looked_at_time = milliseconds, False
+
     def step(self, request: Request) -> Any:
         if not self._dead and self._at < len(self._answers):
             answer, self.now = self._answers[self._at]
@@ -77,7 +87,7 @@ class Direct(Player):
     def step(self, request: Request) -> Any:
         if request[0] == "clients":
             return [{"name": name} for name in self._clients]
-        answer, self.store = self.world.carry_out(self.store, request)
+        answer, self.store, _ = self.world.carry_out(self.store, request)
         self.now = self.world.stores[self.store].now
         return self._given(answer)
 

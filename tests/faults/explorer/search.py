@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import redis
-
 from app.domain.job import JobStatus
 from app.ingestion.rescue import Sweep
 from app.services import Services
-from tests.faults.explorer.actor import Direct, Halt, Player, deterministic, run, services_of
+from tests.faults.explorer.actor import Direct, deterministic, run, services_of
+from tests.faults.explorer.course import Course, Move
 from tests.faults.explorer.drain import Drain, flaws_of
-from tests.faults.explorer.world import Failed, Request, World
+from tests.faults.explorer.world import Request, World
 
 Program = Callable[[Services], object]
 CRASHED = -1
-LOST = Failed(redis.ConnectionError("the answer was lost"))
+#: Schedules at random, before the search.
+WALKS = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Found:
     schedules: int = 0
     ends: int = 0
     steps: int = 0
+    passes: int = 1
     is_whole: bool = True
     violations: list[tuple[str, list[str]]] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class Found:
         cut, schedules = ("", _short(self.schedules)) if self.is_whole else (", cut off", "?")
         return (
             f"{self.cast:34} {self.states:8,} states {schedules:>8} schedules {self.ends:5} ends"
-            f" {self.steps:7,} steps carried out, {len(self.violations)} violations{cut}"
+            f" {self.steps:7,} steps carried out, {len(self.violations)} violations{cut}, {self.passes} passes"
         )
 
 
@@ -65,111 +67,40 @@ def _short(number: int) -> str:
 START_STEP: Request = ("start",)
 
 
-class _Constant:
-    """The steps whose answer nobody in that cast changes."""
-
-    def __init__(self, cast: Cast) -> None:
-        self._fixed: set[Request] = {
-            ("blob", "installation"),
-            ("redis", ("GET", "ingest:installation"), ()),
-            ("redis", ("SMEMBERS", "ingest:paused"), ()),
-            ("redis", ("ZRANGE", "ingest:workers", 0, -1), ()),
-        }
-        if not any("restart" in name for name in cast.actors):
-            self._fixed.add(("info",))
-        if not any(name.startswith("time") for name in cast.actors):
-            self._fixed.add(START_STEP)
-        self._still = cast.still
-
-    def __contains__(self, request: Request) -> bool:
-        return request in self._fixed or (self._still and request[:2] == ("blob", "bytes_of"))
-
-
-State = tuple[int, tuple[int, ...], int]  # store, how far each actor is, faults left
+State = tuple[int, ...]  # store, how far each actor is, faults left
 
 
 class Search:
     """`most` states are looked at; `stop_at` violations end it. With a seed the order is shuffled, which only matters
-    where it is cut off."""
+    where it is cut off.
+
+    Where the next step of an actor touches nothing that any other may still touch, that step goes first and the orders
+    with the others are left out: each of them comes to the same end through stores that differ only in what nobody looks
+    at. A crash before a read is the same as one right after it; before a private write it is tried, unless somebody may
+    still ask who is connected: then all orders are. What the others may still touch is what they were seen to touch, so
+    the search is repeated until nothing is seen that was not known when it began. States cannot come again (an answer is
+    never taken back), so no step is put off for ever.
+    """
 
     def __init__(self, cast: Cast, *, most: int = 10**9, stop_at: int = 1, seed: int | None = None) -> None:
         self.cast, self._most, self._stop_at = cast, most, stop_at
         self._random = None if seed is None else random.Random(seed)
         self.world = World()
-        self._names = list(cast.actors)
-        self._players = [Player(name) for name in self._names]
-        self._services = [services_of(player) for player in self._players]
-        self._logs: list[tuple[int, Any, int]] = [(-1, None, 0)] * (len(self._names) + 10)
-        self._log_ids: dict[tuple[int, str, int, int], int] = {}
-        self._next: dict[tuple[int, int], tuple[str, Any]] = {}
-        self._from: dict[State, tuple[State, str]] = {}
         self._flaws: dict[int, list[str]] = {}
+        self._losses: dict[int, bool] = {}
         self.found = Found(cast.name)
         self._texts: dict[str, str] = {}
-        self._times = [name.startswith("time") for name in self._names]
-        self._constant = _Constant(cast)
-
-    # ---- an actor -------------------------------------------------------------------------------------------
-
-    def _outcome(self, actor: int, log: int) -> tuple[str, Any]:
-        """`("next", request)` or `("done", result)` of an actor that was given those answers."""
-        known = self._next.get((actor, log))
-        if known is None:
-            answers, at = [], log
-            while at >= len(self._names):
-                at, answer, now = self._logs[at]
-                answers.append((answer, now))
-            known = self._next[actor, log] = self._play(actor, answers[::-1])
-        return known
-
-    def _play(self, actor: int, answers: list[tuple[Any, int]]) -> tuple[str, Any]:
-        player = self._players[actor]
-        player.rewind(answers)
-        try:
-            return "done", run(player, self.cast.actors[self._names[actor]], self._services[actor])
-        except Halt:
-            return "next", player.pending
-
-    def _answered(self, actor: int, log: int, answer: Any, now: int) -> int:
-        key = (log, repr(answer), now, actor)
-        known = self._log_ids.get(key)
-        if known is None:
-            known = self._log_ids[key] = len(self._logs)
-            self._logs.append((log, answer, now))
-        return known
-
-    # ---- states ---------------------------------------------------------------------------------------------
 
     def run(self) -> Found:
         with deterministic(self.world):
-            drain = Drain(self.world)
-            counts: dict[State, int] = {}
-            stack = [(self._start(), False)]
-            while stack:
-                state, is_left = stack.pop()
-                if is_left:
-                    counts[state] = sum(counts.get(after, 0) for _, after in self._after(state)) or 1
-                elif state not in counts:
-                    counts[state] = 0
-                    self.found.states += 1
-                    after = [(after, label) for label, after in self._after(state)]
-                    self._look_at(state, after, drain)
-                    if self._is_enough():
-                        break
-                    if self._random:
-                        self._random.shuffle(after)
-                    stack.append((state, True))
-                    for next_, label in after:
-                        if next_ not in counts:
-                            self._from.setdefault(next_, (state, label))
-                            stack.append((next_, False))
-            self.found.schedules = counts.get(self._first, 0)
-        self.found.steps, self.found.ends = self.world.carried_out, drain.looked_at
+            self._drain = Drain(self.world)
+            self._courses = [Course(name, program, self.world) for name, program in self.cast.actors.items()]
+            self._first = start = self._start()
+            self._walk(start)
+            while self._look_through(start):
+                self.found.passes += 1
+        self.found.steps, self.found.ends = self.world.carried_out, self._drain.looked_at
         return self.found
-
-    def _is_enough(self) -> bool:
-        self.found.is_whole = self.found.states < self._most
-        return len(self.found.violations) >= self._stop_at or not self.found.is_whole
 
     def _start(self) -> State:
         setup = Direct("setup", self.world, self.world.empty)
@@ -178,83 +109,185 @@ class Search:
         result = run(setup, self.cast.setup, services)
         if isinstance(result, dict):
             self._texts |= result
-        at = tuple(self._run_on(actor, setup.store, actor) for actor in range(len(self._names)))
-        self._first: State = (setup.store, at, self.cast.faults)
-        return self._first
+        return (setup.store, *(0 for _ in self._courses), self.cast.faults)
 
-    def _after(self, state: State) -> Iterator[tuple[str, State]]:
-        store, at, faults = state
-        for actor, log in enumerate(at):
-            if log == CRASHED:
-                continue
-            kind, request = self._outcome(actor, log)
-            if kind == "done":
-                continue
-            name = self._names[actor]
-            answer, later = self._carry_out(store, at, request)
-            log_after = self._answered(actor, log, answer, self.world.stores[later].now)
-            moved = self._moved(at, actor, self._run_on(actor, later, log_after))
-            yield f"{name}: {self.told(request)}", (later, moved, faults)
-            if faults and not self._times[actor]:
-                yield (
-                    f"{name} crashes before {self.told(request)}",
-                    (store, self._moved(at, actor, CRASHED), faults - 1),
-                )
-                if self.cast.lost and request[0] in ("redis", "pipe"):
-                    unheard = self._answered(actor, log, LOST, self.world.stores[later].now)
-                    lost = self._moved(at, actor, self._run_on(actor, later, unheard))
-                    yield f"{name}: {self.told(request)}, and its answer is lost", (later, lost, faults - 1)
+    def _walk(self, start: State) -> None:
+        """To know beforehand most of what is touched."""
+        chance = random.Random(1)
+        for _ in range(WALKS):
+            state = start
+            while live := self._live(state):
+                choices = list(self._choices(state, chance.choice(live)))
+                state = (choices[0] if chance.random() < 0.8 else chance.choice(choices))[1]
 
-    def _run_on(self, actor: int, store: int, log: int) -> int:
-        """Steps whose answer is always the same are no choice: whoever else acts before or after makes no difference."""
-        while True:
-            kind, request = self._outcome(actor, log)
-            if kind == "done" or not (request in self._constant or (request == START_STEP and self._times[actor])):
-                return log
-            answer, _ = self.world.carry_out(store, request)
-            log = self._answered(actor, log, answer, self.world.stores[store].now)
+    def _look_through(self, start: State) -> bool:
+        """Every state once. True if it has to be done again: more was touched than was known."""
+        for course in self._courses:
+            course.begin()
+        self.found.states = 0
+        counts = self._counts = dict[State, int]()
+        way: list[tuple[State, list[State], Iterator[State]]] = []
 
-    def _carry_out(self, store: int, at: tuple[int, ...], request: Request) -> tuple[Any, int]:
-        if request[0] != "clients":
-            return self.world.carry_out(store, request)
-        return [{"name": name} for name, log in zip(self._names, at, strict=True) if log != CRASHED], store
+        def enter(state: State) -> None:
+            counts[state] = 0
+            after = self._after(state)
+            way.append((state, after, iter(after)))
+            self._look_at(state, after, way)
+
+        enter(first := self._settled(start))
+        while way and not self._is_enough():
+            state, after, rest = way[-1]
+            for next_ in rest:
+                if next_ not in counts:
+                    enter(next_)
+                    break
+            else:
+                way.pop()
+                counts[state] = sum(counts[one] for one in after) or 1
+        self.found.schedules = counts[first]
+        return not self._is_enough() and any(course.has_grown for course in self._courses)
+
+    def _is_enough(self) -> bool:
+        self.found.is_whole = self.found.states < self._most
+        return len(self.found.violations) >= self._stop_at or not self.found.is_whole
+
+    # ---- states ---------------------------------------------------------------------------------------------
+
+    def _after(self, state: State) -> list[State]:
+        free = self._free(state)
+        movers = [free[0]] if free else self._live(state)
+        after = [
+            next_ if next_ in self._counts else self._settled(next_)
+            for actor in movers
+            for _, next_ in self._choices(state, actor)
+        ]
+        if self._random:
+            self._random.shuffle(after)
+        return after
+
+    def _live(self, state: State) -> list[int]:
+        """The actors that have a next step; counted from 1, as their places in a state."""
+        return [n for n, course in enumerate(self._courses, 1) if state[n] != CRASHED and course.next[state[n]]]
+
+    def _choices(self, state: State, actor: int) -> Iterator[tuple[str, State]]:
+        course, log, faults = self._courses[actor - 1], state[actor], state[-1]
+        move = self._move(state, actor)
+        yield "", self._moved(state, actor, move.store, move.log)
+        if faults and not course.is_time:
+            if self._may_be_lost(course, log):
+                unheard = course.unheard(log, state[0])
+                yield ", and its answer is lost", self._moved(state, actor, unheard.store, unheard.log, faults - 1)
+            yield ": a crash before it", self._moved(state, actor, state[0], CRASHED, faults - 1)
+
+    def _may_be_lost(self, course: Course, log: int) -> bool:
+        request = course.next[log]
+        return self.cast.lost and request is not None and request[0] in ("redis", "pipe")
+
+    def _move(self, state: State, actor: int) -> Move:
+        course = self._courses[actor - 1]
+        return course.moves.get((state[actor], state[0])) or course.move(state[actor], state[0], self._connected(state))
+
+    def _connected(self, state: State) -> list[str]:
+        return [course.name for n, course in enumerate(self._courses, 1) if state[n] != CRASHED]
 
     @staticmethod
-    def _moved(at: tuple[int, ...], actor: int, log: int) -> tuple[int, ...]:
-        return (*at[:actor], log, *at[actor + 1 :])
+    def _moved(state: State, actor: int, store: int, log: int, faults: int | None = None) -> State:
+        return (store, *state[1:actor], log, *state[actor + 1 : -1], state[-1] if faults is None else faults)
+
+    # ---- steps whose order makes no difference ---------------------------------------------------------------
+
+    def _settled(self, state: State, told: list[str] | None = None) -> State:
+        """Steps that go first, and that nothing else can happen at, are no state of their own."""
+        while free := self._free(state):
+            actor, move, is_alone = free
+            if not is_alone:
+                break
+            if told is not None:
+                told.append(f"{self._courses[actor - 1].name}: {self._next_step(state, actor)}")
+            state = self._moved(state, actor, move.store, move.log)
+        return state
+
+    def _free(self, state: State) -> tuple[int, Move, bool] | None:
+        """An actor whose next step goes first; and whether nothing else can happen there, not even a crash."""
+        found, faults = None, state[-1]
+        for actor, course in enumerate(self._courses, 1):
+            log = state[actor]
+            if log == CRASHED or not course.next[log]:
+                continue
+            move = course.moves.get((log, state[0])) or self._move(state, actor)
+            if move.is_judged or not self._is_apart(state, actor, move):
+                continue
+            if not faults or course.is_time:
+                return actor, move, True
+            reads_on = move.is_read and course.next[move.log] is not None
+            if reads_on and not self._may_be_lost(course, log):
+                return actor, move, True
+            if reads_on or not self._is_asked_for(state, actor):
+                found = actor, move, False
+        return found
+
+    def _is_apart(self, state: State, actor: int, move: Move) -> bool:
+        """Whether nobody else may still touch what that step touches."""
+        reads, writes, unshared = move.reads, move.writes, move.writes & ~self.world.footprints.groups
+        if state[-1] and reads & self.world.footprints.clients:
+            return False
+        for other, course in enumerate(self._courses, 1):
+            log = state[other]
+            if other != actor and log != CRASHED:
+                theirs = course.writes[log]
+                if reads & theirs or writes & course.reads[log] or unshared & theirs:
+                    return False
+        for other, course in enumerate(self._courses, 1):
+            if other != actor and state[other] != CRASHED:
+                course.is_relied_on[state[other]] = 1
+        return True
+
+    def _is_asked_for(self, state: State, actor: int) -> bool:
+        """Whether somebody else may still ask who is connected."""
+        return any(
+            course.reads[state[other]] & self.world.footprints.clients
+            for other, course in enumerate(self._courses, 1)
+            if other != actor and state[other] != CRASHED
+        )
 
     # ---- judging --------------------------------------------------------------------------------------------
 
-    def _look_at(self, state: State, after: list[tuple[State, str]], drain: Drain) -> None:
+    def _look_at(self, state: State, after: list[State], way: list[tuple[State, list[State], Iterator[State]]]) -> None:
+        self.found.states += 1
         store = state[0]
         if store not in self._flaws:
             self._flaws[store] = flaws_of(self.world, store)
         flaws = list(self._flaws[store])
-        for next_, _ in after:
+        for next_ in after:
             flaws += self._false_losses(state, next_)
         if not after and not flaws:
-            flaws += self._flaws_of_end(state, drain)
+            flaws += self._flaws_of_end(state)
         if flaws:
-            self.found.violations.append((flaws[0], self._way_to(state)))
+            self.found.violations.append((flaws[0], self._told_way([one[0] for one in way])))
 
     def _false_losses(self, before: State, after: State) -> Iterator[str]:
         """A loss is charged only where the lease had run out, or the holder was dead."""
-        if before[0] == after[0]:
+        if before[0] == after[0] or not self._has_losses(after[0]):
             return
         old = self.world.jobs(before[0])
         for job_id, job in self.world.jobs(after[0]).items():
             was = old.get(job_id)
             if was and was.claim and job.losses > was.losses:
                 leases = dict(self.world.value(before[0], b"ingest:leases") or ())
-                alive = {n for n, log in zip(self._names, before[1], strict=True) if log != CRASHED}
+                alive = self._connected(before)
                 if leases.get(job_id.encode(), 0) >= self.world.stores[before[0]].now and was.claim.holder in alive:
                     yield f"false loss: {was.claim.holder} lives and holds {job_id}"
 
-    def _flaws_of_end(self, state: State, drain: Drain) -> Iterator[str]:
-        store, at, _ = state
+    def _has_losses(self, store: int) -> bool:
+        if store not in self._losses:
+            self._losses[store] = any(job.losses for job in self.world.jobs(store).values())
+        return self._losses[store]
+
+    def _flaws_of_end(self, state: State) -> Iterator[str]:
+        store = state[0]
         results = {
-            name: self._outcome(actor, log)[1]
-            for actor, (name, log) in enumerate(zip(self._names, at, strict=True))
+            course.name: course.results[log]
+            for course, log in zip(self._courses, state[1:-1], strict=True)
             if log != CRASHED
         }
         jobs = self.world.jobs(store)
@@ -270,19 +303,28 @@ class Search:
         made = {
             result[1]: result[2] for result in results.values() if isinstance(result, tuple) and result[0] == "accepted"
         }
-        may_be_gone = any("delet" in name or "expir" in name for name in self._names)
+        may_be_gone = any("delet" in name or "expir" in name for name in self.cast.actors)
         texts = {} if may_be_gone or self.cast.loses_bytes else {**self._texts, **made}
-        yield from drain.flaws(store, texts=texts, gone=gone, loses_bytes=self.cast.loses_bytes)
+        yield from self._drain.flaws(store, texts=texts, gone=gone, loses_bytes=self.cast.loses_bytes)
 
-    def _way_to(self, state: State) -> list[str]:
-        way = []
-        while state in self._from:
-            state, label = self._from[state]
-            way.append(label)
-        return way[::-1]
+    def _told_way(self, states: list[State]) -> list[str]:
+        way: list[str] = []
+        self._settled(self._first, way)
+        for state, next_ in itertools.pairwise(states):
+            way += self._told_step(state, next_)
+        return way
 
-    def told(self, request: Request) -> str:
-        kind, *rest = request
+    def _told_step(self, state: State, next_: State) -> list[str]:
+        for actor in self._live(state):
+            course = self._courses[actor - 1]
+            for what, after in self._choices(state, actor):
+                told = [f"{course.name}: {self._next_step(state, actor)}{what}"]
+                if self._settled(after, told) == next_:
+                    return told
+        return ["?"]
+
+    def _next_step(self, state: State, actor: int) -> str:
+        kind, *rest = self._courses[actor - 1].next[state[actor]] or ("nothing",)
         if kind == "redis":
             args = rest[0]
             if args[0] == "EVALSHA":

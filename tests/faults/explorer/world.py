@@ -19,6 +19,7 @@ from fakeredis.model._stream import StreamEntryKey
 from app.domain.job import Job
 from app.errors import IngestError
 from tests.faults.explorer.blobs import Blobs
+from tests.faults.explorer.footprint import TIMELESS, Footprint, Footprints
 
 LUA = Path(__file__).resolve().parents[3] / "app" / "adapters" / "lua"
 START = 1_700_000_000_000
@@ -55,12 +56,15 @@ class World:
         self._db = self._server.dbs[0]
         self._touched: set[bytes] = set()
         self._db.notify_watch = self._touched.add  # type: ignore[method-assign,assignment]
+        self._keys = self._db._dict = _Watched()
+        self.footprints = Footprints()
+        self._footprint = Footprint(0, 0)
         self._values: list[Any] = []
         self._value_ids: dict[Any, int] = {}
         self.stores: list[Store] = []
         self._store_ids: dict[Store, int] = {}
         self._loaded: dict[bytes, tuple[int, float | None]] = {}
-        self._done: dict[tuple[int, Request], tuple[Any, int]] = {}
+        self._done: dict[tuple[int, Request], tuple[Any, int, Footprint]] = {}
         self._jobs: dict[int, Job] = {}
         self.now = START
         self.carried_out = 0
@@ -109,12 +113,14 @@ class World:
 
     # ---- steps ----------------------------------------------------------------------------------------------
 
-    def carry_out(self, store: int, request: Request) -> tuple[Any, int]:
-        """The answer, and the store as it is then."""
+    def carry_out(self, store: int, request: Request) -> tuple[Any, int, Footprint]:
+        """The answer, the store as it is then, and what the step read and wrote."""
         known = self._done.get((store, request))
         if known is None:
             self.carried_out += 1
-            known = self._done[store, request] = getattr(self, f"_{request[0]}")(self.stores[store], *request[1:])
+            self._footprint = Footprint(0, 0)
+            answer, later = getattr(self, f"_{request[0]}")(self.stores[store], *request[1:])
+            known = self._done[store, request] = answer, later, self._footprint
         return known
 
     def _start(self, store: Store) -> tuple[Any, int]:
@@ -125,6 +131,9 @@ class World:
         it would be an outage."""
         now = store.now + milliseconds
         keys = tuple(self._swept(row, now) for row in store.keys if row[2] is None or row[2] >= now / 1000)
+        touched = {b"ingest:sweep", *(row[0] for row in store.keys if row[2] is not None)}
+        reads, writes = self.footprints.of_keys((), touched, timeless=False)
+        self._footprint = Footprint(reads, writes | self.footprints.time)
         return None, self.intern(Store(keys, store.blobs, now, store.restarts, store.marked))
 
     def _swept(self, row: tuple[bytes, int, float | None], now: int) -> tuple[bytes, int, float | None]:
@@ -135,13 +144,19 @@ class World:
 
     def _mark(self, store: Store) -> tuple[Any, int]:
         """What Redis holds now is what it will come back with."""
+        reads, _ = self.footprints.of_keys((None, *(row[0] for row in store.keys)), (), timeless=True)
+        self._footprint = Footprint(reads, self.footprints.restarts)
         return None, self.intern(Store(store.keys, store.blobs, store.now, store.restarts, store.keys))
 
     def _rollback(self, store: Store) -> tuple[Any, int]:
         """Redis was killed, and comes back without its last second."""
-        return None, self.intern(Store(store.marked or (), store.blobs, store.now, store.restarts + 1))
+        marked = store.marked or ()
+        reads, writes = self.footprints.of_keys((None,), {row[0] for row in (*store.keys, *marked)}, timeless=True)
+        self._footprint = Footprint(reads, writes | self.footprints.restarts)
+        return None, self.intern(Store(marked, store.blobs, store.now, store.restarts + 1))
 
     def _blob(self, store: Store, method: str, *args: Any) -> tuple[Any, int]:
+        self._footprint = self.footprints.of_blobs(method, args)
         try:
             answer, blobs = getattr(store.blobs, method)(store.now, *args)
         except IngestError as error:
@@ -149,10 +164,12 @@ class World:
         return answer, self.intern(Store(store.keys, blobs, store.now, store.restarts, store.marked))
 
     def _info(self, store: Store) -> tuple[Any, int]:
+        self._footprint = Footprint(self.footprints.restarts, 0)
         return {"run_id": f"run-{store.restarts}", "redis_version": "7.2.0"}, self.intern(store)
 
     def _redis(self, store: Store, args: tuple[Any, ...], options: tuple[Any, ...]) -> tuple[Any, int]:
-        return self._on(store, lambda: self._fake.execute_command(*args, **dict(options)))
+        run = lambda: self._fake.execute_command(*args, **dict(options))  # noqa: E731
+        return self._on(store, run, timeless=args[0] in TIMELESS)
 
     def _pipe(self, store: Store, commands: tuple[Any, ...]) -> tuple[Any, int]:
         def run() -> Any:
@@ -161,18 +178,23 @@ class World:
                 pipe.execute_command(*args, **dict(options))
             return pipe.execute()
 
-        return self._on(store, run)
+        return self._on(store, run, timeless=all(args[0] in TIMELESS for args, _ in commands))
 
-    def _on(self, store: Store, run: Any) -> tuple[Any, int]:
+    def _on(self, store: Store, run: Any, *, timeless: bool) -> tuple[Any, int]:
         self._load(store)
         self.now = store.now
         self._touched.clear()
+        self._keys.seen.clear()
+        before = dict(self._loaded)
         try:
             answer = run()
         except redis.RedisError as error:
             answer = Failed(error)
+        seen = {*self._keys.seen}
         for key in self._touched:
             self._freeze(key)
+        ends = any(row[1] for rows in (before, self._loaded) for key, row in rows.items() if key in seen | self._touched)
+        self._footprint = self.footprints.of_keys(seen, self._touched, timeless=timeless and not ends)
         keys = tuple(sorted((key, *row) for key, row in self._loaded.items()))
         return answer, self.intern(Store(keys, store.blobs, store.now, store.restarts, store.marked))
 
@@ -246,6 +268,34 @@ def _thawed(frozen: Any) -> Any:
     else:
         value = content
     return value
+
+
+class _Watched(dict[Any, Any]):
+    """The keys of a Redis, which notes those that were looked for, and None where all were gone through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Any] = set()
+
+    def __getitem__(self, key: Any) -> Any:
+        self.seen.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.seen.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: Any) -> bool:
+        self.seen.add(key)
+        return super().__contains__(key)
+
+    def __iter__(self) -> Any:
+        self.seen.add(None)
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.seen.add(None)
+        return super().items()
 
 
 class _Compiled:
