@@ -194,6 +194,7 @@ class JobStore:
                 _totals(old, new),
                 ",".join(map(str, marks(old, new))),
                 lane_of(new, came_back=old.status is JobStatus.PROCESSING),
+                old.progress.percentage,
                 len(left),
                 *left,
                 *places_entered(old, new),

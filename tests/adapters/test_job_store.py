@@ -197,6 +197,21 @@ def test_a_claim_of_the_same_version_by_another_is_not_written_over(services, re
     assert services.jobs.get(job.id) == others
 
 
+def test_a_progress_that_redis_forgot_is_not_written_over_the_one_that_followed(services, redis):
+    """The same version under the same claim, twice: once before Redis came back a second older, and once after it."""
+    job = add(services)
+    mine = claim(services, token="mine")
+    record, log = redis.dump(f"ingest:job:{job.id}"), redis.dump(f"ingest:log:{job.id}")
+    forgotten = mine.progressed(Progress("Processing file", 50, "", 1, 2), now=1)
+    assert services.jobs.replace(mine, forgotten)
+    redis.restore(f"ingest:job:{job.id}", 0, record, replace=True)
+    redis.restore(f"ingest:log:{job.id}", 0, log, replace=True)
+    stands = mine.progressed(Progress("Processing file", 99, "", 2, 2), now=1)
+    assert services.jobs.replace(mine, stands)
+    assert not services.jobs.replace(forgotten, forgotten.lost(now=2))
+    assert services.jobs.get(job.id) == stands
+
+
 def test_a_lease_renewed_in_between_refuses_the_loss(services, clock):
     add(services)
     job = claim(services)
