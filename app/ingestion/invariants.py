@@ -23,6 +23,8 @@ STEPS = frozenset(
     | {(RETRYING, PROCESSING), (RETRYING, RETRYING), (RETRYING, FAILED)}
 )
 #: Outcomes of an attempt that are not the attempt's own failure.
+#: How an attempt ends by the hand of others: its holder may never have heard that it had it.
+BY_OTHERS = frozenset({"worker_lost", "cancelled", "given_back"})
 NOT_ITS_OWN = frozenset({"completed", "given_back", "worker_lost", "cancelled"})
 
 
@@ -166,12 +168,13 @@ def _mark(job: Job) -> tuple[int, int]:
 
 
 def _claims(old: Job, new: Job, tokens: set[str]) -> Iterator[tuple[str, str]]:
-    """A token is given once, and while it stands nobody else writes."""
+    """A token is given once, and while it stands nobody else writes. Only a claim that its holder never heard of, and
+    that others ended, may have been sent again under its own."""
     if old.claim and new.claim and old.claim.token != new.claim.token:
         yield "I3", f"taken from one holder by another in one step, version {new.version}"
-    if new.claim and not old.claim:
-        if new.claim.token in tokens:
-            yield "I3", f"claimed twice under one token, version {new.version}"
-        tokens.add(new.claim.token)
+    if new.claim and not old.claim and new.claim.token in tokens:
+        yield "I3", f"claimed twice under one token, version {new.version}"
+    if old.claim and (new.claim or not new.history or new.history[-1].outcome not in BY_OTHERS):
+        tokens.add(old.claim.token)
     if old.claim and not new.claim and (not new.history or new.history[-1].worker != old.claim.holder):
         yield "I3", f"ended by another than its holder, version {new.version}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.explorer.__main__ import SHORT
+from tests.faults.explorer.cast import Cast
 from tests.faults.explorer.casts import CASTS
 from tests.faults.explorer.mutants import MUTANTS, Mutant
-from tests.faults.explorer.search import Cast, Search
+from tests.faults.explorer.search import Search
 
 
 @pytest.mark.parametrize("cast", CASTS, ids=lambda cast: cast.name)

@@ -12,7 +12,7 @@ from app.adapters.evidence import SLICE
 from app.adapters.idempotency import digest
 from app.adapters.job_index import JobFilter
 from app.adapters.redis_client import PREFIX
-from app.domain.job import SCHEMA, JobStatus, Priority
+from app.domain.job import SCHEMA, JobStatus, Priority, Progress
 from app.domain.record import to_record
 from app.ingestion.cancel import cancel, change_priority, delete, retry
 from app.ingestion.check import check, lines_of
@@ -186,6 +186,18 @@ def _other_words(words):
 
     add = ResultWriter.add_page
     return lambda writer, text, number: add(writer, b"%d" % next(words), number)
+
+
+@pytest.mark.parametrize(("is_heard", "found"), [(False, []), (True, ["I3"])])
+def test_i3_a_claim_sent_again_is_given_twice_only_where_nobody_heard_of_the_first(services, upload, is_heard, found):
+    job = upload(TEXT)
+    for _ in range(2):
+        held = services.jobs.claim_next(job.priority, holder="w", token="t")
+        if is_heard:
+            services.jobs.replace(held, held.progressed(Progress("Processing file", 50, "", 1, 2), now=held.updated_at))
+        cancel(services, job.id)
+        retry(services, job.id)
+    assert invariants(services) == found
 
 
 def test_i3_a_claim_taken_over_without_an_end(services, redis):

@@ -16,7 +16,7 @@ from app.ingestion.process import process_next
 from app.ingestion.rescue import CALM_MS, Sweep
 from app.ingestion.submit import Intake
 from app.services import Services
-from tests.faults.explorer.search import Cast, Program
+from tests.faults.explorer.cast import Cast, Program
 
 DATA, TEXT = b"one\ntwo", "one\ftwo"
 JOB = "job_setup1".ljust(28, "x")
@@ -283,32 +283,32 @@ def ends_well_or_not(results: Mapping[str, Any], jobs: Mapping[str, Any]) -> Ite
 
 
 CASTS = (
-    Cast("two workers", one_job, {"w1": worker, "w2": worker}, faults=2, still=True),
-    Cast("two told workers", two_jobs, {"w1": told_worker, "w2": told_worker}, still=True),
-    Cast("what has risen", one_that_has_risen, {"w1": worker_of_all, "w2": worker_of_all}, still=True),
+    Cast("two workers", one_job, {"w1": worker, "w2": worker}, faults=2, still=True, lost=True),
+    Cast("two told workers", two_jobs, {"w1": told_worker, "w2": told_worker}, still=True, lost=True),
+    Cast("what has risen", one_that_has_risen, {"w1": worker_of_all, "w2": worker_of_all}, still=True, lost=True),
     Cast("a worker, its lost answers", two_jobs, {"w1": worker, "w2": worker}, lost=True, still=True),
     Cast("two workers, a sweep, a canceller", one_job, {"w1": worker, "w2": worker, "judge": judge, "canceller": canceller, "time": later(16_000)}, promises=stays_cancelled, still=True),
-    Cast("a worker, a whole sweep, time", one_job, {"w1": told_worker, "sweep": sweep, "time": later(16_000)}, promises=runs_on, still=True),
+    Cast("a worker, a whole sweep, time", one_job, {"w1": told_worker, "sweep": sweep, "time": later(16_000)}, promises=runs_on, still=True, lost=True),
     Cast("a worker missed three times", one_that_is_watched, {"w1": worker, "w2": worker, "judge": watch, "time": later(1_000, 1_000)}, promises=runs_on, still=True),
     Cast("two sweeps, a lease that ran out", one_job, {"w1": worker, "judge1": judge, "judge2": judge, "time": later(16_000)}, still=True),
-    Cast("a failing worker, a sweep", one_job, {"w1": failing(JobTimeout), "sweep": sweep, "time": later(61_000)}, still=True),
-    Cast("a retry that is due", retrying_job, {"w1": worker, "sweep": sweep, "canceller": canceller}, promises=stays_cancelled, still=True),
-    Cast("a give-back", one_job, {"w1": failing(ParserKilled), "w2": worker, "judge": judge, "time": later(16_000)}, promises=runs_on, still=True),
-    Cast("a retry asked for", retrying_job, {"retrier": retrier, "sweep": sweep, "w1": worker}, still=True),
-    Cast("cancelled and retried in mid-work", one_job, {"w1": worker, "canceller and retrier": cancel_and_retry, "w2": worker}, still=True),
+    Cast("a failing worker, a sweep", one_job, {"w1": failing(JobTimeout), "sweep": sweep, "time": later(61_000)}, still=True, lost=True),
+    Cast("a retry that is due", retrying_job, {"w1": worker, "sweep": sweep, "canceller": canceller}, promises=stays_cancelled, still=True, lost=True),
+    Cast("a give-back", one_job, {"w1": failing(ParserKilled), "w2": worker, "judge": judge, "time": later(16_000)}, promises=runs_on, still=True, lost=True),
+    Cast("a retry asked for", retrying_job, {"retrier": retrier, "sweep": sweep, "w1": worker}, still=True, lost=True),
+    Cast("cancelled and retried in mid-work", one_job, {"w1": worker, "canceller and retrier": cancel_and_retry, "w2": worker}, still=True, lost=True),
     Cast("two who cancel, one who retries", one_job, {"c1": canceller, "c2": canceller, "retrier": retrier, "w1": worker}, still=True),
     Cast("the third loss", nearly_poison, {"w1": worker, "judge": judge, "canceller": canceller, "time": later(16_000)}, promises=stays_cancelled, still=True),
     Cast("deleted in mid-work", one_job, {"w1": worker, "deleter": deleter, "judge": judge, "time": later(16_000)}),
-    Cast("deleted, and housekeeping late", one_job, {"deleter": deleter, "housekeeper": housekeeper, "time": later(62_000)}, faults=2),
-    Cast("deleted while it is retried", cancelled_job, {"deleter": deleter, "retrier": retrier, "w1": worker}),
-    Cast("expired while it is retried", cancelled_job, {"expirer": expirer, "retrier": retrier, "time": later(8 * 86_400_000)}, promises=retried_lives),
-    Cast("pruned while it is worked on", one_job, {"w1": worker, "housekeeper": housekeeper, "time": later(3_700_000)}),
-    Cast("two batches", two_jobs, {"b1": batch, "w1": worker}, still=True),
+    Cast("deleted, and housekeeping late", one_job, {"deleter": deleter, "housekeeper": housekeeper, "time": later(62_000)}, faults=2, lost=True),
+    Cast("deleted while it is retried", cancelled_job, {"deleter": deleter, "retrier": retrier, "w1": worker}, lost=True),
+    Cast("expired while it is retried", cancelled_job, {"expirer": expirer, "retrier": retrier, "time": later(8 * 86_400_000)}, promises=retried_lives, lost=True),
+    Cast("pruned while it is worked on", one_job, {"w1": worker, "housekeeper": housekeeper, "time": later(3_700_000)}, lost=True),
+    Cast("two batches", two_jobs, {"b1": batch, "w1": worker}, still=True, lost=True),
     Cast("an upload", nothing, {"u1": submitter(), "housekeeper": housekeeper, "w1": worker, "time": later(62_000)}),
     Cast("an upload, its lost answers", nothing, {"u1": submitter(key="k"), "w1": worker}, lost=True, promises=one_for_a_key),
-    Cast("one key, two uploads", nothing, {"u1": submitter(key="k"), "u2": insistent(key="k"), "time": later(31_000)}, promises=one_for_a_key),
-    Cast("one key, other bytes", nothing, {"u1": submitter(key="k"), "u2": insistent(b"other", key="k"), "time": later(31_000)}, promises=one_for_a_key),
-    Cast("one key, deleted meanwhile", nothing, {"u1": submitter(key="k"), "u2, then deleted": submit_and_delete("k"), "time": later(31_000)}),
+    Cast("one key, two uploads", nothing, {"u1": submitter(key="k"), "u2": insistent(key="k"), "time": later(31_000)}, promises=one_for_a_key, lost=True),
+    Cast("one key, other bytes", nothing, {"u1": submitter(key="k"), "u2": insistent(b"other", key="k"), "time": later(31_000)}, promises=one_for_a_key, lost=True),
+    Cast("one key, deleted meanwhile", nothing, {"u1": submitter(key="k"), "u2, then deleted": submit_and_delete("k"), "time": later(31_000)}, lost=True),
     Cast("an upload that goes missing", one_job, {"w1": worker, "w2": sweep_and_work, "time": later(16_000), "disk": disk}, faults=0, loses_bytes=True, promises=ends_well_or_not),
     Cast("one key, held up past the end", nothing, {"u1": submitter(key="k"), "u2": insistent(b"other", key="k"), "w1 and the sweep": worker_and_sweep, "time": later(62_000)}, faults=0, promises=one_for_a_key),
     Cast("one key, the same once more", nothing, {"u1": submitter(key="k"), "u2": insistent(key="k"), "w1 and the sweep": worker_and_sweep, "time": later(62_000)}, faults=0, promises=one_for_a_key),

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from app.adapters.evidence import PLACES
 
 #: Commands in which the server's time plays no part, unless a key of theirs runs out some time.
-TIMELESS = frozenset(
-    "DEL EXISTS GET HDEL HGET HGETALL HMGET HSET LLEN LPOP LRANGE RPUSH SADD SMEMBERS SREM ZADD ZCARD ZMSCORE ZRANGE "
-    "ZRANGEBYSCORE ZREM ZSCORE".split()
-)
+TIMELESS = frozenset({"DEL", "HDEL", "HSET", "LPOP", "RPUSH", "SADD", "SREM", "ZADD", "ZREM"}) | {
+    *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "LLEN", "LRANGE", "SMEMBERS", "ZCARD", "ZMSCORE", "ZRANGE"),
+    *("ZRANGEBYSCORE", "ZSCORE"),
+}
 #: What is judged at every state: a step that writes none of it can be judged later.
 JUDGED = (b"ingest:job:", b"ingest:log:", b"ingest:tombs", *(f"ingest:{place}".encode() for place in PLACES))
 
@@ -69,3 +69,31 @@ class Footprints:
         if method in ("put_result", "delete_result"):
             return Footprint(result | self.time, result | self._results | self._group(("results of", args[0])))
         return Footprint(own, 0 if method == "installation" else own)
+
+
+class Watched(dict[Any, Any]):
+    """The keys of a Redis, which notes those that were looked for, and None where all were gone through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Any] = set()
+
+    def __getitem__(self, key: Any) -> Any:
+        self.seen.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.seen.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: Any) -> bool:
+        self.seen.add(key)
+        return super().__contains__(key)
+
+    def __iter__(self) -> Any:
+        self.seen.add(None)
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.seen.add(None)
+        return super().items()

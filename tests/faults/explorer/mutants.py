@@ -18,8 +18,9 @@ from app.ingestion import cancel, housekeeping, process
 from app.ingestion.holding import Holding
 from app.ingestion.rescue import Sweep
 from tests.faults.explorer import casts
+from tests.faults.explorer.cast import Found
 from tests.faults.explorer.casts import CASTS
-from tests.faults.explorer.search import Found, Search
+from tests.faults.explorer.search import Search
 from tests.faults.explorer.world import World
 
 #: A search without the safeguard gives up after that many states.

@@ -4,67 +4,19 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 from app.domain.job import JobStatus
 from app.ingestion.rescue import Sweep
-from app.services import Services
 from tests.faults.explorer.actor import Direct, deterministic, run, services_of
+from tests.faults.explorer.cast import Cast, Found
 from tests.faults.explorer.course import Course, Move
 from tests.faults.explorer.drain import Drain, flaws_of
-from tests.faults.explorer.world import Request, World
+from tests.faults.explorer.world import World
 
-Program = Callable[[Services], object]
 CRASHED = -1
 #: Schedules at random, before the search.
 WALKS = 100
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who plays. `faults` is how many crashes (and, with `lost`, lost answers) there may be in one schedule.
-
-    `still` says that nobody takes stored uploads away, `loses_bytes` that somebody does who must not.
-    """
-
-    name: str
-    setup: Program
-    actors: Mapping[str, Program]
-    faults: int = 1
-    lost: bool = False
-    still: bool = False
-    loses_bytes: bool = False
-    promises: Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[str]] | None = None
-
-
-@dataclass
-class Found:
-    """What an exploration came to. A violation is what is wrong, and the steps that lead there."""
-
-    cast: str
-    states: int = 0
-    schedules: int = 0
-    ends: int = 0
-    steps: int = 0
-    passes: int = 1
-    is_whole: bool = True
-    violations: list[tuple[str, list[str]]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        cut, schedules = ("", _short(self.schedules)) if self.is_whole else (", cut off", "?")
-        return (
-            f"{self.cast:34} {self.states:8,} states {schedules:>8} schedules {self.ends:5} ends"
-            f" {self.steps:7,} steps carried out, {len(self.violations)} violations{cut}, {self.passes} passes"
-        )
-
-
-def _short(number: int) -> str:
-    return f"{number:,}" if number < 1_000_000 else f"{number:.1e}"
-
-
-START_STEP: Request = ("start",)
 
 
 State = tuple[int, ...]  # store, how far each actor is, faults left
@@ -293,7 +245,8 @@ class Search:
         jobs = self.world.jobs(store)
         for job_id, job in jobs.items():
             abandoned = job.status is JobStatus.PROCESSING and job.claim and job.claim.holder in results
-            if abandoned and not self.world.stores[store].restarts:  # else a claim that Redis forgot and remembers
+            late = self.cast.lost and "time" in self.cast.actors  # it sent its claim again until it was too late
+            if abandoned and not late and not self.world.stores[store].restarts:  # else one that Redis forgot
                 yield f"its worker has ended, and {job_id} is held by it"
         gone = frozenset(
             str(result[1]) for result in results.values() if isinstance(result, tuple) and result[0] == "deleted"
@@ -321,7 +274,11 @@ class Search:
                 told = [f"{course.name}: {self._next_step(state, actor)}{what}"]
                 if self._settled(after, told) == next_:
                     return told
-        return ["?"]
+        return [  # since then it was learnt that other steps do not go first
+            f"{self._courses[actor - 1].name}: {self._next_step(state, actor)} …"
+            for actor in self._live(state)
+            if state[actor] != next_[actor]
+        ]
 
     def _next_step(self, state: State, actor: int) -> str:
         kind, *rest = self._courses[actor - 1].next[state[actor]] or ("nothing",)

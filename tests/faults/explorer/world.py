@@ -19,7 +19,7 @@ from fakeredis.model._stream import StreamEntryKey
 from app.domain.job import Job
 from app.errors import IngestError
 from tests.faults.explorer.blobs import Blobs
-from tests.faults.explorer.footprint import TIMELESS, Footprint, Footprints
+from tests.faults.explorer.footprint import TIMELESS, Footprint, Footprints, Watched
 
 LUA = Path(__file__).resolve().parents[3] / "app" / "adapters" / "lua"
 START = 1_700_000_000_000
@@ -56,7 +56,7 @@ class World:
         self._db = self._server.dbs[0]
         self._touched: set[bytes] = set()
         self._db.notify_watch = self._touched.add  # type: ignore[method-assign,assignment]
-        self._keys = self._db._dict = _Watched()
+        self._keys = self._db._dict = Watched()
         self.footprints = Footprints()
         self._footprint = Footprint(0, 0)
         self._values: list[Any] = []
@@ -193,7 +193,9 @@ class World:
         seen = {*self._keys.seen}
         for key in self._touched:
             self._freeze(key)
-        ends = any(row[1] for rows in (before, self._loaded) for key, row in rows.items() if key in seen | self._touched)
+        ends = any(
+            row[1] for rows in (before, self._loaded) for key, row in rows.items() if key in seen | self._touched
+        )
         self._footprint = self.footprints.of_keys(seen, self._touched, timeless=timeless and not ends)
         keys = tuple(sorted((key, *row) for key, row in self._loaded.items()))
         return answer, self.intern(Store(keys, store.blobs, store.now, store.restarts, store.marked))
@@ -268,34 +270,6 @@ def _thawed(frozen: Any) -> Any:
     else:
         value = content
     return value
-
-
-class _Watched(dict[Any, Any]):
-    """The keys of a Redis, which notes those that were looked for, and None where all were gone through."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[Any] = set()
-
-    def __getitem__(self, key: Any) -> Any:
-        self.seen.add(key)
-        return super().__getitem__(key)
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self.seen.add(key)
-        return super().get(key, default)
-
-    def __contains__(self, key: Any) -> bool:
-        self.seen.add(key)
-        return super().__contains__(key)
-
-    def __iter__(self) -> Any:
-        self.seen.add(None)
-        return super().__iter__()
-
-    def items(self) -> Any:
-        self.seen.add(None)
-        return super().items()
 
 
 class _Compiled:
