@@ -47,6 +47,10 @@ class Drain:
         return self._known[key]
 
     @property
+    def kinds(self) -> frozenset[object]:
+        return frozenset(self._known)
+
+    @property
     def looked_at(self) -> int:
         return len(self._known)
 

@@ -24,7 +24,7 @@ State = tuple[int, ...]  # store, how far each actor is, faults left
 
 class Search:
     """`most` states are looked at; `stop_at` violations end it. With a seed the order is shuffled, which only matters
-    where it is cut off.
+    where it is cut off. `every_order` leaves nothing out but states met before.
 
     Where the next step of an actor touches nothing that any other may still touch, that step goes first and the orders
     with the others are left out: each of them comes to the same end through stores that differ only in what nobody looks
@@ -34,8 +34,10 @@ class Search:
     never taken back), so no step is put off for ever.
     """
 
-    def __init__(self, cast: Cast, *, most: int = 10**9, stop_at: int = 1, seed: int | None = None) -> None:
-        self.cast, self._most, self._stop_at = cast, most, stop_at
+    def __init__(
+        self, cast: Cast, *, most: int = 10**9, stop_at: int = 1, seed: int | None = None, every_order: bool = False
+    ) -> None:
+        self.cast, self._most, self._stop_at, self._every_order = cast, most, stop_at, every_order
         self._random = None if seed is None else random.Random(seed)
         self.world = World()
         self._flaws: dict[int, list[str]] = {}
@@ -53,6 +55,10 @@ class Search:
                 self.found.passes += 1
         self.found.steps, self.found.ends = self.world.carried_out, self._drain.looked_at
         return self.found
+
+    @property
+    def ends(self) -> frozenset[object]:
+        return self._drain.kinds
 
     def _start(self) -> State:
         setup = Direct("setup", self.world, self.world.empty)
@@ -162,6 +168,8 @@ class Search:
     def _free(self, state: State) -> tuple[int, Move, bool] | None:
         """An actor whose next step goes first; and whether nothing else can happen there, not even a crash."""
         found, faults = None, state[-1]
+        if self._every_order:
+            return None
         for actor, course in enumerate(self._courses, 1):
             log = state[actor]
             if log == CRASHED or not course.next[log]:
