@@ -101,13 +101,10 @@ def _bytes_first(services: Any, job_id: str, *, only_final: bool = False) -> boo
 
 _REPLACE, _LOST, _DELETE = JobStore.replace, Job.lost, cancel.delete
 _BOTH = "if (stands[1] or '') .. ':' .. (stands[2] or '') ~= ARGV[4] then return 0 end"
-_PERCENTAGE = "if (string.match(stands[3] or '', '\"percentage\":(%d+)') or '0') ~= ARGV[17] then return 0 end"
-
 MUTANTS = (
     Mutant("the fence", "two workers, a sweep, a canceller", script("replace", _BOTH, "")),
     Mutant("the version in the fence", "two who cancel, one who retries", script("replace", _BOTH, "if (stands[2] or '') ~= string.match(ARGV[4], ':(.*)$') then return 0 end")),
     Mutant("the token in the fence", "Redis comes back a second older", script("replace", _BOTH, "if (stands[1] or '') ~= string.match(ARGV[4], '^(.*):') then return 0 end")),
-    Mutant("the percentage in the fence", "Redis comes back a second older", script("replace", _PERCENTAGE, "")),
     Mutant("the lease that was read", "two sweeps, a lease that ran out", code(JobStore, "replace", _replaced_at_any_lease)),
     Mutant("the look at the leases", "a worker, a whole sweep, time", code(Sweep, "_judge", lambda sweep, swept: None)),
     Mutant("the count in the sweep", "an upload", code(JobQueues, "balance", lambda queues, priority: 0)),
