@@ -303,7 +303,7 @@ CASTS = (
     Cast("deleted while it is retried", cancelled_job, {"deleter": deleter, "retrier": retrier, "w1": worker}, lost=True),
     Cast("expired while it is retried", cancelled_job, {"expirer": expirer, "retrier": retrier, "time": later(8 * 86_400_000)}, promises=retried_lives, lost=True),
     Cast("pruned while it is worked on", one_job, {"w1": worker, "housekeeper": housekeeper, "time": later(3_700_000)}, lost=True),
-    Cast("two batches", two_jobs, {"b1": batch, "w1": worker}, still=True, lost=True),
+    Cast("two batches", two_jobs, {"b1": batch, "w1": worker}, still=True),
     Cast("an upload", nothing, {"u1": submitter(), "housekeeper": housekeeper, "w1": worker, "time": later(62_000)}),
     Cast("an upload, its lost answers", nothing, {"u1": submitter(key="k"), "w1": worker}, lost=True, promises=one_for_a_key),
     Cast("one key, two uploads", nothing, {"u1": submitter(key="k"), "u2": insistent(key="k"), "time": later(31_000)}, promises=one_for_a_key, lost=True),
