@@ -72,6 +72,9 @@ class BlobStore(Protocol):
     def manifest(self, job_id: str) -> Manifest | None:
         """Return None where there is no whole upload; raises ``blob_corrupt`` where it cannot be read."""
 
+    def note_priority(self, job_id: str, priority: str) -> None:
+        """Write into the manifest that the job was moved to that priority; nothing where there is no whole upload."""
+
     def list_uploads(self, after: str = "", limit: int = 500) -> list[StoredUpload]: ...
     def delete_upload(self, job_id: str) -> None: ...
     def new_result(self, job_id: str, token: str) -> ResultSink: ...

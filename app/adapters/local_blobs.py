@@ -11,6 +11,7 @@ import heapq
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,6 +66,20 @@ class LocalBlobs:
         if manifest.job_id != job_id:
             raise StorageFailed("blob_corrupt")
         return manifest
+
+    def note_priority(self, job_id: str, priority: str) -> None:
+        manifest = self.manifest(job_id)
+        if manifest is None:
+            return
+        with translated():
+            written = self._at.written(replace(manifest, moved_to=priority).to_json())
+            try:
+                with self._at.locked_uploads() as folder:
+                    if self.manifest(job_id) == manifest:  # removed meanwhile, it must stay so
+                        written.replace(self._at.sidecar(job_id))
+                        os.fsync(folder)
+            finally:
+                written.unlink(missing_ok=True)
 
     def list_uploads(self, after: str = "", limit: int = 500) -> list[StoredUpload]:
         with translated():

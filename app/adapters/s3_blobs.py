@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,7 +21,17 @@ from app.adapters.blob_names import upload_name
 from app.adapters.breaker import Breaker
 from app.adapters.durable_files import translated, write_all
 from app.adapters.s3_client import S3Client
-from app.adapters.s3_layout import CHECKS, INSTALLATION, RESULTS, UPLOADS, manifest_in, result_at, results_in, upload_at
+from app.adapters.s3_layout import (
+    CHECKS,
+    INSTALLATION,
+    RESULTS,
+    UPLOADS,
+    manifest_in,
+    metadata_of,
+    result_at,
+    results_in,
+    upload_at,
+)
 from app.adapters.s3_objects import Listed
 from app.adapters.s3_patience import Caller, Patience
 from app.adapters.s3_reading import ObjectFile, ObjectStream
@@ -53,6 +64,7 @@ class S3Blobs:
         """`later` asks for what can be done later too."""
         self.client, self.spool = client, spool
         self._later = later or Caller(CALM, Breaker())
+        self._aside = Caller(CALM, Breaker())  # a copy may take long: that says nothing about the store
 
     # uploads
 
@@ -89,6 +101,14 @@ class S3Blobs:
         if (manifest.job_id, manifest.size) != (job_id, head.size):
             raise StorageFailed("blob_corrupt")
         return manifest
+
+    def note_priority(self, job_id: str, priority: str) -> None:
+        """The object is copied onto itself, inside the store. Where that is no single step there, a removal in between may
+        be undone: the housekeeping removes it again, as long as there is a tombstone or the completed record."""
+        head = self.client.head(upload_at(job_id))
+        if head is not None:
+            noted = metadata_of(replace(manifest_in(head), moved_to=priority))
+            self.client.set_metadata(upload_at(job_id), head, noted, self._aside)
 
     def list_uploads(self, after: str = "", limit: int = 500) -> list[StoredUpload]:
         def page(items: Iterator[Listed]) -> list[StoredUpload]:

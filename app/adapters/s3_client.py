@@ -15,6 +15,7 @@ from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import REPLACE, CopySource
 from minio.datatypes import Part
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import genheaders
@@ -42,6 +43,7 @@ _T = TypeVar("_T")
 PART_BYTES = 16 * 1024**2
 _MOST_PARTS = 10_000
 _MARK = "put"
+_CONTENT_TYPE = "application/octet-stream"
 #: For what is tidied up while somebody waits for the bad news.
 ONCE = Caller(Patience(seconds=0.0, answer_seconds=1.0))
 
@@ -113,7 +115,7 @@ class S3Client:
         return True
 
     def _put(self, key: str, data: bytes | memoryview, headers: dict[str, Any]) -> object:
-        return self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": "application/octet-stream"})  # type: ignore[arg-type]
+        return self._minio._put_object(self._bucket, key, data, {**headers, "Content-Type": _CONTENT_TYPE})  # type: ignore[arg-type]
 
     def _put_in_parts(self, key: str, file: SpoolFile, metadata: Mapping[str, str]) -> None:
         mark = secrets.token_hex(8)
@@ -156,6 +158,15 @@ class S3Client:
         head = head_of(self._minio.stat_object(self._bucket, key).metadata or {})
         if head.metadata.get(_MARK) != mark:
             raise Refusal(NO_UPLOAD, meaning_of(NO_UPLOAD))
+
+    def set_metadata(self, key: str, head: Head, metadata: Mapping[str, str], caller: Caller) -> None:
+        """The object that was seen as `head` has these besides; refused where it has gone, or is another one by now."""
+        source = CopySource(self._bucket, key, match_etag=head.etag.strip('"'))
+        given: dict[str, Any] = {**head.metadata, **metadata, "Content-Type": _CONTENT_TYPE}
+        self.asked(
+            lambda: self._minio.copy_object(self._bucket, key, source, metadata=given, metadata_directive=REPLACE),
+            caller,
+        )
 
     # ---- reading ----------------------------------------------------------------------------------------------
 

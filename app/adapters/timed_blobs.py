@@ -19,6 +19,7 @@ OPERATIONS = {
     "new_result": "put_result",
     "open_result": "open_result",
     "manifest": "manifest",
+    "note_priority": "note_priority",
     "list_uploads": "list",
     "list_results": "list",
     "delete_upload": "delete",

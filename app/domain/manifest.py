@@ -21,6 +21,8 @@ class Manifest:
     user_id: str | None = None
     idempotency_key: str | None = None
     """SHA-256 of the key, in hexadecimal digits."""
+    moved_to: str | None = None
+    """The priority that an operator gave the job since; the one that was asked for goes on to tell a repeat."""
 
     def tells_of(self, other: Manifest) -> bool:
         """Is it the same upload, sent once more? Bytes, name, priority and user make it so."""
@@ -29,7 +31,8 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """As UTF-8, which is shorter than escapes: a store that keeps it as a header has room for 2 kB."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        members = {name: value for name, value in asdict(self).items() if (name, value) != ("moved_to", None)}
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -49,4 +52,5 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "created_at": (int,),
     "user_id": (str, type(None)),
     "idempotency_key": (str, type(None)),
+    "moved_to": (str, type(None)),
 }

@@ -50,7 +50,19 @@ def change_priority(services: Services, job_id: str, priority: Priority) -> Job:
     if old is not new:
         # its delivery in the other queue finds nothing there, and is trimmed
         _quietly(lambda: services.queues.deliver(new) if new.status is JobStatus.PENDING else stage_due(services))
+        _quietly(lambda: _note_priority(services, new))
     return new
+
+
+def _note_priority(services: Services, moved: Job) -> None:
+    """In the manifest too, for the day on which Redis has lost the record. It is looked at again after each write, so that
+    of two changes at once the one that stands is noted last."""
+    job: Job | None = moved
+    noted = None
+    while job is not None and job.priority is not noted:
+        services.blobs.note_priority(job.id, job.priority.value)
+        noted = job.priority
+        job = services.jobs.get(job.id)
 
 
 def stage_due(services: Services) -> None:

@@ -151,9 +151,9 @@ def manifest_print(manifest: Manifest) -> str:
 
 
 def restored(manifest: Manifest) -> Job:
-    """The job that the manifest tells of, as it was accepted. Raises StorageFailed for a priority that there is not."""
+    """The job that the manifest tells of, as it was accepted, or moved since. Raises StorageFailed for a priority that there is not."""
     try:
-        priority = Priority(manifest.priority)
+        priority = Priority(manifest.moved_to or manifest.priority)
     except ValueError as error:
         raise StorageFailed("blob_corrupt") from error
     file = FileInfo(manifest.name, manifest.size, manifest.type, manifest.sha256)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,39 @@ def test_an_upload_comes_back_with_its_manifest(blobs):
     manifest = stored(blobs, b"some bytes", name="größe.txt", user_id="u", idempotency_key="ab" * 32)
     assert bytes_of(blobs, manifest.job_id) == b"some bytes"
     assert blobs.manifest(manifest.job_id) == manifest
+
+
+def test_a_priority_is_noted_beside_the_bytes_and_changes_nothing_else(blobs):
+    manifest = stored(blobs, b"some bytes", name="größe.txt", idempotency_key="ab" * 32)
+    for priority in ("low", "urgent"):
+        blobs.note_priority(manifest.job_id, priority)
+        assert blobs.manifest(manifest.job_id) == replace(manifest, moved_to=priority)
+    assert bytes_of(blobs, manifest.job_id) == b"some bytes"
+    assert [upload.job_id for upload in blobs.list_uploads()] == [manifest.job_id]
+    assert blobs.prune_partials(-1) == 0
+
+
+def test_a_priority_of_an_upload_that_was_removed_brings_nothing_back(blobs):
+    manifest = stored(blobs, b"some bytes")
+    blobs.delete_upload(manifest.job_id)
+    blobs.note_priority(manifest.job_id, "low")
+    assert blobs.manifest(manifest.job_id) is None
+    assert blobs.is_empty()
+
+
+def test_nor_does_one_that_is_removed_while_its_priority_is_noted(tmp_path, monkeypatch):
+    blobs = LocalBlobs(tmp_path / "blobs")
+    manifest = stored(blobs, b"some bytes")
+    written = blobs._at.written
+
+    def overtaken(data):
+        blobs.delete_upload(manifest.job_id)
+        return written(data)
+
+    monkeypatch.setattr(blobs._at, "written", overtaken)
+    blobs.note_priority(manifest.job_id, "low")
+    assert blobs.prune_partials(-1) == 0
+    assert list(tmp_path.glob("blobs/uploads/*")) == []
 
 
 def test_the_writer_counts_and_hashes_what_it_is_given(blobs):

@@ -350,6 +350,23 @@ def test_a_download_goes_on_where_it_broke_off(blobs, line, fault):
         assert file.read() == data[100:]
 
 
+def test_a_priority_of_another_object_than_was_read_is_not_noted(minio, tmp_path, monkeypatch):
+    """The bytes of one upload never come under the manifest of another. (moto does not know this condition.)"""
+    blobs = over(minio, tmp_path)
+    manifest, head = put(blobs), blobs.client.head
+
+    def overtaken(key):
+        found = head(key)
+        put(blobs, b"others", manifest.job_id)
+        return found
+
+    monkeypatch.setattr(blobs.client, "head", overtaken)
+    with pytest.raises(StorageFailed):
+        blobs.note_priority(manifest.job_id, "low")
+    monkeypatch.undo()
+    assert blobs.manifest(manifest.job_id) == manifest_of(b"others", manifest.job_id)
+
+
 def test_bytes_that_change_on_the_way_are_fetched_once_more(blobs, line):
     data = bytes(100_000)
     manifest = put(blobs, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.job import JobStatus, Priority
-from app.errors import RequestRefused
+from app.errors import RequestRefused, StorageUnavailable
 from app.ingestion.cancel import cancel, change_priority, delete, retry
 from tests import jobs_in_states as jobs
 
@@ -91,6 +91,28 @@ def test_a_waiting_job_moves_behind_those_of_its_owner_in_the_other_line(service
     assert services.jobs.waiting_ids(Priority.MEDIUM, 9) == []
     assert services.queues.depths()["high"] == 1
     assert first.id in [services.jobs.claim_next(Priority.HIGH, holder="w", token=t).id for t in "abcd"][2:]
+
+
+def test_of_two_moves_at_once_the_one_that_stands_is_noted_last(services, upload, monkeypatch):
+    job, note = upload(), services.blobs.note_priority
+
+    def overtaken(job_id, priority):
+        monkeypatch.setattr(services.blobs, "note_priority", note)
+        change_priority(services, job_id, Priority.LOW)
+        note(job_id, priority)
+
+    monkeypatch.setattr(services.blobs, "note_priority", overtaken)
+    change_priority(services, job.id, Priority.HIGH)
+    assert services.jobs.get(job.id).priority is Priority.LOW
+    assert services.blobs.manifest(job.id).moved_to == "low"
+
+
+def test_a_storage_that_is_away_keeps_no_job_from_being_moved(services, upload, monkeypatch):
+    def away(job_id, priority):
+        raise StorageUnavailable("storage_unavailable")
+
+    monkeypatch.setattr(services.blobs, "note_priority", away)
+    assert change_priority(services, upload().id, Priority.HIGH).priority is Priority.HIGH
 
 
 def test_a_claim_of_a_moved_job_is_as_the_domain_has_it(services, clock):

@@ -222,12 +222,23 @@ def test_an_upload_that_cannot_be_read_does_not_keep_the_others_from_being_resto
     assert services.jobs.get(jobs[2].id).status is JobStatus.PENDING
 
 
-def test_a_priority_changed_by_the_operator_is_forgotten_while_the_job_waits(services, redis, upload):
-    job = upload(priority=Priority.LOW)
-    change_priority(services, job.id, Priority.URGENT)
+def moved_and_lost(services, redis, upload):
+    job = upload(priority=Priority.LOW, key="k")
+    for priority in (Priority.HIGH, Priority.URGENT):
+        change_priority(services, job.id, priority)
     redis.flushall()
     rebuild(services)
-    assert services.jobs.get(job.id).priority is Priority.LOW
+    assert services.jobs.get(job.id).priority is Priority.URGENT
+    assert upload(priority=Priority.LOW, key="k").id == job.id, "the repeat of what was asked for is known again"
+    assert check(services).violations == []
+
+
+def test_a_priority_that_was_changed_by_hand_is_not_forgotten(services, redis, upload):
+    moved_and_lost(services, redis, upload)
+
+
+def test_nor_is_it_in_a_bucket(services, redis, bucket, upload):
+    moved_and_lost(services, redis, upload)
 
 
 def test_it_says_how_far_it_is(services, redis, finished, upload):
