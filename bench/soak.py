@@ -201,7 +201,7 @@ class _Run:
         diary, known = self._hail.diary, self._load.told
         return [
             f"seed {self._plan.seed}; service {VERSION}, Python {platform.python_version()}, {first_choice()}; "
-            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+            f"files in {'a MinIO' if self._plan.bucket else 'a folder'}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
             f"{len(known.accepted)} jobs accepted in {seconds:.0f} s; clients: {told(known.counts)}",
             f"{diary.kills} kills among {sum(diary.counts.values())} faults: {told(diary.counts)}; "
             f"{diary.refused_starts} starts refused without Redis",
