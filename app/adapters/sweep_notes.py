@@ -23,6 +23,10 @@ class Outlook(NamedTuple):
     steady: int
     now: int
 
+    def is_older(self, at: int) -> bool:
+        """Is that time from before the last outage? One that lies ahead was told by a clock that has been set back since."""
+        return at < self.back or at > self.now
+
 
 class SweepNotes:
     def __init__(self, client: redis.Redis, *, now_argument: Callable[[], int | str] = lambda: "") -> None:

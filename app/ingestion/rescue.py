@@ -91,25 +91,26 @@ class Sweep:
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
         for lease in leases:
             if self._is_lost(lease, dead=dead, seen=seen):
-                swept.rescued += self._declare_lost(lease, back=seen.back)
+                swept.rescued += self._declare_lost(lease, seen=seen)
 
     @staticmethod
     def _is_lost(lease: Lease, *, dead: set[str], seen: Outlook) -> bool:
         """After an outage a claim from before it is judged only when a whole lease has passed: its holder may come
-        back first and keep its job. Who claimed since then was back already."""
-        if lease.since < seen.back and seen.now < seen.back + LEASE_MS:
+        back first and keep its job. Who claimed since then was back already, and who renewed a moment ago lives."""
+        if seen.is_older(lease.since) and seen.now < seen.back + LEASE_MS:
             return False
         is_watched = lease.since >= seen.steady or seen.now >= seen.steady + CALM_MS + MISSED_MS
-        return (lease.holder in dead and is_watched) or lease.deadline < seen.now
+        is_silent = not 0 <= seen.now - (lease.deadline - LEASE_MS) < MISSED_MS
+        return (lease.holder in dead and is_watched and is_silent) or lease.deadline < seen.now
 
-    def _declare_lost(self, lease: Lease, *, back: int) -> bool:
+    def _declare_lost(self, lease: Lease, *, seen: Outlook) -> bool:
         """A claim from before an outage goes back uncounted: its holder may have ended it in the second that Redis
         forgot, or have died with the whole machine, and neither is the file's fault."""
         job = self._jobs.get(lease.job_id)
         if job is None or job.status is not JobStatus.PROCESSING:
             return False
         now = self._jobs.now()
-        new = job.given_back(now=now) if lease.since < back else job.lost(now=now)
+        new = job.given_back(now=now) if seen.is_older(lease.since) else job.lost(now=now)
         try:
             if not self._jobs.replace(job, new, lease=lease.deadline):
                 return False

@@ -262,3 +262,68 @@ def test_a_sweep_that_failed_keeps_nobody_from_finding_who_is_dead(services, swe
     assert sweep.offer() is not None
     assert not sweep.is_away
     assert watch(sweep, clock, 3) == 1
+
+
+def test_a_look_proves_nothing_about_the_time_before_it(services, sweep, clients, clock, server):
+    """The process that looked first stood still before it: the holder lived until then."""
+    jobs.processing(services, holder="worker.away")
+    looked_at = services.notes.outlook().now
+    clock.advance(1.4)
+    assert services.notes.missed_for({"worker.away"}, looked_at=looked_at) == {"worker.away": 0}
+    clock.advance(0.1)
+    assert sweep.run().rescued == 0
+    assert watch(sweep, clock, 1.5) == 0
+    assert watch(sweep, clock, EVERY_SECONDS) == 1
+
+
+def test_a_look_that_a_later_one_has_overtaken_counts_for_nothing(services, sweep, clients, clock):
+    """The first missed the holder, the second saw it, and the second was written down first."""
+    jobs.processing(services, holder="worker.back")
+    looked_at = services.notes.outlook().now
+    clients.append("worker.back")
+    watch(sweep, clock, EVERY_SECONDS)
+    clients.remove("worker.back")
+    assert services.notes.missed_for({"worker.back"}, looked_at=looked_at) == {"worker.back": 0}
+    assert watch(sweep, clock, 2) == 0
+    assert watch(sweep, clock, EVERY_SECONDS) == 1
+
+
+def test_who_renews_its_claim_lives_even_if_nobody_sees_its_name(services, sweep, clients, clock):
+    job = jobs.processing(services)
+    clients.clear()
+    for _ in range(20):
+        assert watch(sweep, clock, 1) == 0
+        assert services.jobs.renew(job.id, token=job.claim.token, holder=job.claim.holder)
+    assert watch(sweep, clock, 2.5) == 1
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_finding_who_is_dead(services, sweep, clients, clock):
+    jobs.processing(services)
+    clients.clear()
+    watch(sweep, clock, 1)
+    clock.advance(-600)
+    sweep.run()
+    later = jobs.processing(services, holder="worker.later")
+    assert watch(sweep, clock, 3) == 1
+    assert services.jobs.get(later.id).losses == 1
+    assert watch(sweep, clock, LEASE_MS / 1000 - 3) == 1
+
+
+def test_a_server_whose_clock_is_behind_takes_over_and_the_living_have_a_lease_to_come_back(
+    services, sweep, clients, server, clock
+):
+    job = jobs.processing(services)
+    clients.clear()
+    server["run_id"] = "second"
+    clock.advance(-60)
+    assert sweep.run().rescued == 0
+    assert watch(sweep, clock, LEASE_MS / 1000 - EVERY_SECONDS) == 0
+    assert watch(sweep, clock, EVERY_SECONDS) == 1
+    assert services.jobs.get(job.id).losses == 0
+
+
+def test_a_turn_from_before_the_clock_was_set_back_is_nobodys(services, sweep, redis):
+    assert services.notes.take_turn("worker.one")
+    assert not services.notes.take_turn("worker.two")
+    redis.pexpire("ingest:sweep:turn", 600_000)
+    assert services.notes.take_turn("worker.two")
