@@ -5,11 +5,9 @@ Each override says why. A test compares the signatures of what is overridden her
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,14 +15,14 @@ import redis
 import structlog
 from rq import SimpleWorker
 from rq.exceptions import DequeueTimeout
-from rq.job import Job as RqJob
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.utils import now, utcformat
 from rq.worker import WorkerStatus
 
-from app.adapters.job_queues import BATCH_QUEUE, PROCESS_NEXT, Delivery, DeliveryQueue
+from app.adapters.job_queues import BATCH_QUEUE, Delivery, DeliveryQueue
+from app.adapters.rq_work_shown import Popped, WorkShown
 from app.domain.job import PRIORITIES, Priority
 from app.errors import IngestError, QueueUnavailable
 
@@ -36,10 +34,6 @@ HEARTBEAT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 #: While a priority is paused the pop returns sooner, so that a resume is felt at once.
 POP_SECONDS, PAUSED_POP_SECONDS = 1.0, 0.1
-#: A job that takes longer than this is shown to rq-dashboard.
-SHOW_AFTER_SECONDS = 0.25
-#: And what is shown runs out by itself, should its worker be killed.
-SHOWN_SECONDS = 3_600
 
 log = structlog.get_logger()
 
@@ -59,17 +53,6 @@ class Host(Protocol):
     def stop(self) -> None: ...
     def stop_hard(self) -> None: ...
     def forget(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Popped:
-    """What was popped: as much of an RQ job as RQ's loop hands on (making a whole one costs as much as a round trip)."""
-
-    id: str
-
-    @property
-    def key(self) -> str:
-        return str(RqJob.key_for(self.id))
 
 
 class IngestWorker(SimpleWorker):
@@ -93,9 +76,7 @@ class IngestWorker(SimpleWorker):
         )
         self._looked = self._beaten = float("-inf")
         self._anything_paused = False
-        self._job_began: float | None = None
-        self._shown = False
-        self._current: tuple[Popped, Queue] | None = None
+        self._work = WorkShown(host.client, worker_key=self.key, worker_name=self.name)
 
     # ---- the loop -------------------------------------------------------------------------------------------
 
@@ -147,7 +128,7 @@ class IngestWorker(SimpleWorker):
 
         What a delivery names is never run: whoever can write into our queues can only make us look for waiting jobs.
         """
-        self._current, self._shown, self._job_began = (job, queue), False, time.monotonic()
+        self._work.begin(job, queue)
         try:
             if queue.name == BATCH_QUEUE:
                 self._host.run_batch()
@@ -160,54 +141,19 @@ class IngestWorker(SimpleWorker):
         except Exception:  # RQ would end the worker; the sweep hands the job on, and the worker takes the next
             log.exception("delivery_failed")
         finally:
-            self.total_working_time += time.monotonic() - self._job_began
-            self._job_began = None
-            self._take_down()
+            self.total_working_time += self._work.end()
+            if self._work.take_down(self.connection):
+                self._beaten = float("-inf")
 
     # ---- being seen -----------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Called by the keeper's thread: heartbeats go on, and a longer job is shown, while the loop is at work."""
-        began = self._job_began
-        if began is None:
+        if not self._work.is_in_hand:
             return
         self.heartbeat()
-        if not self._shown and time.monotonic() - began > SHOW_AFTER_SECONDS:
-            self._show()
-
-    def _show(self) -> None:
-        current = self._current
-        if current is None:
-            return
-        delivery, queue = current
-        self._shown = True
-        pipe = self._host.client.pipeline()
-        if queue.name != BATCH_QUEUE:  # the hash went with the claim
-            job = queue.create_job(PROCESS_NEXT, args=(queue.name,), job_id=delivery.id, description="ingest")
-            job.worker_name = self.name
-            job.save(pipeline=pipe)
-            pipe.expire(job.key, SHOWN_SECONDS)
-        pipe.hset(self.key, mapping={"state": WorkerStatus.BUSY.value, "current_job": delivery.id})
-        with contextlib.suppress(redis.RedisError):  # rq-dashboard goes without it
-            pipe.execute()
-        self._host.beat("busy")
-
-    def _take_down(self) -> None:
-        current = self._current
-        if not self._shown or current is None:
-            return
-        delivery, queue = current
-        self._shown, self._current = False, None
-        try:
-            pipe = self.connection.pipeline()
-            if queue.name != BATCH_QUEUE:
-                pipe.delete(delivery.key)
-            pipe.hset(self.key, "state", WorkerStatus.IDLE.value)
-            pipe.hdel(self.key, "current_job")
-            pipe.execute()
-        except redis.RedisError:
-            pass  # the keys run out by themselves
-        self._beaten = float("-inf")
+        if self._work.show_if_long():
+            self._host.beat("busy")
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """One pipeline each five seconds; keys that live thirty, so that a killed worker is not busy for minutes."""
@@ -215,7 +161,7 @@ class IngestWorker(SimpleWorker):
         if at - self._beaten < HEARTBEAT_SECONDS:
             return
         self._beaten = at
-        busy = self._job_began is not None
+        busy = self._work.is_in_hand
         try:
             pipe = self._host.client.pipeline()
             pipe.hset(self.key, mapping=self._shown_state())
@@ -232,7 +178,7 @@ class IngestWorker(SimpleWorker):
         return {
             **self.serialize(),
             "last_heartbeat": utcformat(now()),
-            "state": (WorkerStatus.BUSY if self._shown else WorkerStatus.IDLE).value,
+            "state": (WorkerStatus.BUSY if self._work.is_shown else WorkerStatus.IDLE).value,
             "successful_job_count": self.successful_job_count,
             "failed_job_count": self.failed_job_count,
             "total_working_time": round(self.total_working_time, 3),

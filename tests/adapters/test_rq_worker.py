@@ -6,7 +6,8 @@ import fakeredis
 import pytest
 import redis as redis_client
 
-from app.adapters import rq_worker
+from app.adapters import rq_work_shown
+from app.adapters.rq_work_shown import Popped
 from app.adapters.rq_worker import IngestWorker
 from app.errors import QueueUnavailable
 
@@ -65,12 +66,12 @@ class LongJob:
 
 
 def test_a_longer_job_is_shown_while_it_lasts_and_no_longer(monkeypatch):
-    monkeypatch.setattr(rq_worker, "SHOW_AFTER_SECONDS", -1)
+    monkeypatch.setattr(rq_work_shown, "SHOW_AFTER_SECONDS", -1)
     client = fakeredis.FakeRedis()
     host = LongJob(client)
     host.worker = worker = IngestWorker(host, client)
     worker.register_birth()
-    popped = rq_worker.Popped("job_a-1")
+    popped = Popped("job_a-1")
     worker.execute_job(popped, next(queue for queue in worker.queues if queue.name == "medium"))
     shown, delivery = host.seen
     assert (shown[b"state"], shown[b"current_job"], delivery) == (b"busy", b"job_a-1", b"queued")
@@ -81,11 +82,11 @@ def test_a_longer_job_is_shown_while_it_lasts_and_no_longer(monkeypatch):
 
 
 def test_a_short_job_is_never_shown(monkeypatch):
-    monkeypatch.setattr(rq_worker, "SHOW_AFTER_SECONDS", 3600)
+    monkeypatch.setattr(rq_work_shown, "SHOW_AFTER_SECONDS", 3600)
     client = fakeredis.FakeRedis()
     host = LongJob(client)
     host.worker = worker = IngestWorker(host, client)
     worker.register_birth()
-    worker.execute_job(rq_worker.Popped("job_a-1"), worker.queues[-1])
+    worker.execute_job(Popped("job_a-1"), worker.queues[-1])
     shown, delivery = host.seen
     assert (b"current_job" in shown, delivery) == (False, None)
