@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.embedded import first_choice
+from app.adapters.server_binaries import first_choice
 from app.errors import QueueUnavailable
 from app.ingestion.check import check, lines_of
 from app.ingestion.housekeeping import RESTORE_AFTER
