@@ -30,7 +30,8 @@ _SETS = {
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs are meant: all that is given must hold. `q` is part of the file's name, `before` a time in ms."""
+    """Which jobs are meant: all that is given must hold. `q` is part of the file's name, `before` a time in ms.
+    Not meant are jobs whose error has the code `without_code`: a cancelled job, too, has failed."""
 
     status: JobStatus | None = None
     user_id: str | None = None
@@ -38,6 +39,7 @@ class JobFilter:
     code: str | None = None
     q: str | None = None
     before: int | None = None
+    without_code: str | None = None
 
     def matches(self, job: Job) -> bool:
         return (
@@ -45,6 +47,7 @@ class JobFilter:
             and self.user_id in (None, job.user_id)
             and self.priority in (None, job.priority)
             and (self.code is None or (job.failure is not None and job.failure.code == self.code))
+            and (self.without_code is None or job.failure is None or job.failure.code != self.without_code)
             and (self.q is None or self._needle in _folded(job.file.name))
             and (self.before is None or (job.completed_at or job.created_at) <= self.before)
         )
@@ -61,7 +64,7 @@ class JobFilter:
             tried_again = self.status is None and CATALOGUE[self.code].retryable
             return (f"failed:{self.code}", *(["retrying"] if tried_again else []))
         if self.status is JobStatus.FAILED:
-            return tuple(f"failed:{code}" for code in CATALOGUE)
+            return tuple(f"failed:{code}" for code in CATALOGUE if code != self.without_code)
         return (_SETS[self.status] if self.status else ALL,)
 
 
@@ -109,14 +112,18 @@ class JobIndex:
 
     def size(self, wanted: JobFilter) -> int | None:
         """How many match, where one set holds exactly them; None where they would have to be looked at."""
+        without: str | None = None
         if wanted == JobFilter(wanted.status) and wanted.status:
             place = _SETS[wanted.status]
+        elif wanted == JobFilter(JobStatus.FAILED, without_code=wanted.without_code):
+            place, without = _SETS[JobStatus.FAILED], f"failed:{wanted.without_code}"
         elif wanted == JobFilter(wanted.status, code=wanted.code) and wanted.places == (f"failed:{wanted.code}",):
             place = wanted.places[0]
         else:
             return None
         with translated():
-            return int(self._redis.zcard(f"{PREFIX}{place}"))
+            left_out = self._redis.zcard(f"{PREFIX}{without}") if without else 0
+            return max(0, int(self._redis.zcard(f"{PREFIX}{place}")) - int(left_out))
 
     def each(self, wanted: JobFilter) -> Iterator[Job]:
         """All that match, newest first."""

@@ -23,7 +23,9 @@ blueprint = Blueprint("admin_jobs", __name__)
 @admin_required
 def list_jobs() -> ResponseReturnValue:
     asked = query(schemas.JobQuery, request.args)
-    wanted = JobFilter(asked.status, asked.user_id, asked.priority, asked.code, asked.q)
+    wanted = JobFilter(
+        asked.status, asked.user_id, asked.priority, asked.code, asked.q, without_code=asked.without_code
+    )
     jobs, next_cursor = services().index.page(wanted, limit=asked.limit, cursor=asked.cursor)
     waits = waiting_of_each(services(), jobs)
     shown = [_shown(job, waiting) for job, waiting in zip(jobs, waits, strict=True)]

@@ -48,6 +48,7 @@ def _filter_words(given: schemas.Filter) -> str:
     told = {
         "status": given.status.value if given.status else None,
         "code": given.code,
+        "without": given.without_code,
         "priority": given.priority.value if given.priority else None,
         "user": given.user_id,
         "name with": given.q,

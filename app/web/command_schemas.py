@@ -103,6 +103,7 @@ class Filter(Document):
     user_id: Label | None = Field(None, description="With that label.")
     priority: Priority | None = Field(None, description="Of that priority.")
     code: Code | None = Field(None, description="Whose error has that code.")
+    without_code: Code | None = Field(None, description="Whose error, if there is one, has another code.")
     q: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(None, description="Part of the file's name.")
     older_than_days: Days | None = Field(
         None, description="Since the job's end; since its begin while it has not ended."

@@ -82,7 +82,7 @@ def obey(command: Command, at: Services, *, before: int) -> Outcome:
 
 def _wanted(given: schemas.Filter, now: int) -> JobFilter:
     before = None if given.older_than_days is None else now - given.older_than_days * DAY_MS
-    return JobFilter(given.status, given.user_id, given.priority, given.code, given.q, before)
+    return JobFilter(given.status, given.user_id, given.priority, given.code, given.q, before, given.without_code)
 
 
 def _hold(command: schemas.Hold, at: Services) -> Outcome:

@@ -41,6 +41,11 @@ class JobQuery(Document):
     user_id: Label | None = Field(None, description="Jobs with that label.", examples=["user123"])
     priority: Priority | None = Field(None, description="Jobs of that priority.", examples=["high"])
     code: Code | None = Field(None, description="The code of the job's error.", examples=["encrypted_document"])
+    without_code: Code | None = Field(
+        None,
+        description="Leaves out the jobs whose error has that code: `cancelled`, of those that have failed.",
+        examples=["cancelled"],
+    )
     q: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="Part of the file's name.", examples=["script"]
     )

@@ -52,9 +52,16 @@ function fill(row, job, now) {
   set(cancel, "hidden", !canCancel(job));
 }
 
-/** The form's fields that say something, as the API names them. */
-function filterOf(form) {
+/** The form's fields that say something. */
+function fieldsOf(form) {
   return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
+}
+
+/** They, as the API names them: to it a cancelled job is one that has failed, to whoever looks at the list it is none. */
+function filterOf(form) {
+  const { status, code, ...rest } = fieldsOf(form);
+  if (status === "cancelled") return { ...rest, status: "failed", code: "cancelled" };
+  return { ...rest, ...(status && { status }), ...(code ? { code } : status === "failed" && { withoutCode: "cancelled" }) };
 }
 
 /** The list that `limit` asks for, page by page. */
@@ -118,7 +125,8 @@ export function jobsTable({ form, table, more, bulk, ask, alarm, now, onFilter }
     limit = PAGE;
     for (const box of boxes()) box.checked = false;
     const filter = filterOf(form);
-    history.replaceState(null, "", Object.keys(filter).length ? `?${new URLSearchParams(filter)}` : location.pathname);
+    const fields = new URLSearchParams(fieldsOf(form)).toString();
+    history.replaceState(null, "", fields ? `?${fields}` : location.pathname);
     onFilter(filter);
     sayTarget();
     refresh().catch(alarm);

@@ -34,10 +34,11 @@ export const ACTS = {
 
 /** A filter in words: "failed jobs of priority low with the code job_timeout". */
 export function filterWords({ status, priority, code, userId, q, olderThanDays }) {
+  const isCancelled = status === "failed" && code === "cancelled";
   return [
-    `${status ? `${status} ` : ""}jobs`,
+    isCancelled ? "cancelled jobs" : `${status ? `${status} ` : ""}jobs`,
     priority && `of priority ${priority}`,
-    code && `with the code ${code}`,
+    code && !isCancelled && `with the code ${code}`,
     userId && `of the user ${userId}`,
     q && `whose file name contains “${q}”`,
     olderThanDays && `older than ${plural(olderThanDays, "day")}`,

@@ -100,6 +100,8 @@ def test_each_filter_leaves_the_others_out(services, clock, monkeypatch, small_s
         JobFilter(priority=Priority.LOW): [cancelled.id],
         JobFilter(code="corrupt_document"): [broken.id],
         JobFilter(code="cancelled"): [cancelled.id],
+        JobFilter(JobStatus.FAILED, without_code="cancelled"): [broken.id],
+        JobFilter(without_code="cancelled"): [waiting.id, broken.id],
         JobFilter(q="übung.p"): [broken.id],
         JobFilter(user_id="ada", status=JobStatus.FAILED): [broken.id],
         JobFilter(before=clock() - 1): [],
@@ -107,6 +109,8 @@ def test_each_filter_leaves_the_others_out(services, clock, monkeypatch, small_s
     for wanted, expected in found.items():
         assert ids(services.index.page(wanted)[0]) == expected, wanted
         assert ids(services.index.each(wanted)) == expected, wanted
+        assert services.index.size(wanted) in (None, len(expected))
+    assert services.index.size(JobFilter(JobStatus.FAILED, without_code="cancelled")) == 1
 
 
 def test_a_small_set_is_listed_by_creation_and_not_by_end(services, clock):

@@ -117,6 +117,33 @@ def test_failed_jobs_are_found_by_their_code_and_a_selection_is_deleted(operator
     expect_job(operator, "damaged-2.pdf", "failed")
 
 
+def test_jobs_that_somebody_cancelled_are_not_among_those_that_failed(
+    operator: Page, service: Service, low_is_paused: None
+) -> None:
+    until_ended(service, send(service, "broke-by-itself.pdf", BROKEN_PDF, user="cancels"))
+    send(service, "called-off.txt", priority="low", user="cancels")
+    operator.get_by_label("User label").fill("cancels")
+    job_row(operator, "called-off.txt").get_by_role("button", name="Cancel").click()
+    agree(operator, re.compile("^Cancel"))
+    expect_job(operator, "called-off.txt", "cancelled")
+    status = operator.locator('#filter select[name="status"]')
+    status.select_option("failed")
+    expect(operator.locator("#bulk-target")).to_have_text("All failed jobs of the user cancels")
+    expect(job_row(operator, "called-off.txt")).to_have_count(0)
+    expect_job(operator, "broke-by-itself.pdf", "failed")
+    operator.locator("#bulk").get_by_role("button", name="Retry").click()
+    sample = expect_dialog(operator, "Retry all failed jobs of the user cancels?").get_by_role("listitem")
+    expect(sample).to_have_text([re.compile("broke-by-itself.pdf")])
+    operator.keyboard.press("Escape")
+    status.select_option("cancelled")
+    expect(operator.locator("#bulk-target")).to_have_text("All cancelled jobs of the user cancels")
+    expect(job_row(operator, "broke-by-itself.pdf")).to_have_count(0)
+    expect_job(operator, "called-off.txt", "cancelled")
+    operator.reload()
+    expect(status).to_have_value("cancelled")
+    expect_job(operator, "called-off.txt", "cancelled")
+
+
 @pytest.mark.usefixtures("low_is_paused")
 def test_a_large_act_goes_in_slices_with_its_progress_and_is_one_line_of_the_list(
     operator: Page, service: Service
