@@ -121,10 +121,13 @@ def _batch(seen: Seen) -> Iterator[Metric]:
     batch = seen.statistics.batch
     age = GaugeMetricFamily("ingest_batch_age_seconds", "Since the last batch ended; missing before the first.")
     good = GaugeMetricFamily("ingest_batch_ok", "1 if the last batch ended well, 0 if not; missing before the first.")
+    took = GaugeMetricFamily("ingest_batch_seconds", "How long the last batch took; missing before the first.")
     if batch.last_run_at is not None:
         age.add_metric([], max(0, seen.statistics.now - batch.last_run_at) / 1000)
-        good.add_metric([], (batch.last_result or {}).get("outcome") == "ok")
-    yield from (age, good)
+        last = batch.last_result or {}
+        good.add_metric([], last.get("outcome") == "ok")
+        took.add_metric([], last.get("duration_ms", 0) / 1000)
+    yield from (age, good, took)
     yield GaugeMetricFamily("ingest_batch_running", "1 while a batch runs.", value=batch.lock_held)
     batches = CounterMetricFamily("ingest_batches", "Batches ended, by outcome.", labels=["outcome"])
     for name, number in sorted({"batches:ok": 0, **_named(seen.totals, "batches:")}.items()):

@@ -92,10 +92,11 @@ def test_the_times_of_ended_jobs_stand_in_buckets_that_hold_those_below(client, 
 
 def test_a_batch_is_counted_by_its_outcome(client, services, clock):
     services.batches.note(BatchRun(clock(), "ok", "schedule", {}))
-    services.batches.note(BatchRun(clock(), "storage_unavailable", "schedule", {}))
+    services.batches.note(BatchRun(clock(), "storage_unavailable", "schedule", {"duration_ms": 2500}))
     seen = values(client)
     assert (seen["ingest_batches_total", "ok"], seen["ingest_batches_total", "storage_unavailable"]) == (1, 1)
     assert seen["ingest_batch_ok",] == 0
+    assert seen["ingest_batch_seconds",] == 2.5
 
 
 def test_calls_are_those_of_this_process_and_those_that_workers_report(client, services):
