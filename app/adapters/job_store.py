@@ -45,6 +45,10 @@ class Lease:
     holder: str
     since: int
 
+    @property
+    def renewed(self) -> int:
+        return self.deadline - LEASE_MS
+
 
 def _lines(priority: Priority, serves: Sequence[Priority]) -> str:
     """Those that a claim for that priority looks at, each with its rank."""
@@ -233,7 +237,7 @@ class JobStore:
         return [job_id.decode() for job_id in found]
 
     def leases(self) -> list[Lease]:
-        """All claims there are; few, at most one for each process."""
+        """All claims there are, the latest renewed last; few, at most one for each process."""
         with translated():
             scores: Any = self._redis.zrange(f"{PREFIX}leases", 0, -1, withscores=True)
             pipe = self._redis.pipeline(transaction=False)

@@ -46,9 +46,9 @@ class SweepNotes:
             server: Any = self._redis.info("server")
         return Outlook(*map(int, self._outage(self._now(), str(server.get("run_id", "")), GAP_MS)))
 
-    def missed_for(self, holders: set[str], *, looked_at: int) -> dict[str, int]:
+    def missed_for(self, renewed: dict[str, int], *, looked_at: int) -> dict[str, int]:
         """For how long (ms) each of the holders that are not among the server's clients has been missed, in an unbroken
-        series of looks. `looked_at` is the server's time (ms) just before this one.
+        series of looks since it `renewed` a claim. `looked_at` is the server's time (ms) just before this one.
 
         Where the server does not tell its clients nobody is missed: the leases alone decide.
         """
@@ -58,8 +58,9 @@ class SweepNotes:
             except redis.ResponseError:
                 return {}
             seen = {str(client.get("name", "")) for client in told}
-        unseen = sorted(holders - seen)
-        ages = self._missed(self._now(), looked_at, GAP_MS, *unseen)
+        unseen = sorted(renewed.keys() - seen)
+        pairs = [part for holder in unseen for part in (holder, renewed[holder])]
+        ages = self._missed(self._now(), looked_at, GAP_MS, *pairs)
         return {holder: int(age) for holder, age in zip(unseen, ages, strict=True)}
 
     # ---- slow walks over the store ----------------------------------------------------------------------------

@@ -86,8 +86,8 @@ class Sweep:
         seen = self._notes.outlook()
         if not leases:
             return
-        holders = {lease.holder for lease in leases if lease.holder}
-        missed = self._notes.missed_for(holders, looked_at=seen.now)
+        renewed = {lease.holder: lease.renewed for lease in leases if lease.holder}
+        missed = self._notes.missed_for(renewed, looked_at=seen.now)
         dead = {holder for holder, age in missed.items() if age >= MISSED_MS}
         for lease in leases:
             if self._is_lost(lease, dead=dead, seen=seen):
@@ -96,12 +96,11 @@ class Sweep:
     @staticmethod
     def _is_lost(lease: Lease, *, dead: set[str], seen: Outlook) -> bool:
         """After an outage a claim from before it is judged only when a whole lease has passed: its holder may come
-        back first and keep its job. Who claimed since then was back already, and who renewed a moment ago lives."""
+        back first and keep its job. Who claimed since then was back already."""
         if seen.is_older(lease.since) and seen.now < seen.back + LEASE_MS:
             return False
         is_watched = lease.since >= seen.steady or seen.now >= seen.steady + CALM_MS + MISSED_MS
-        is_silent = not 0 <= seen.now - (lease.deadline - LEASE_MS) < MISSED_MS
-        return (lease.holder in dead and is_watched and is_silent) or lease.deadline < seen.now
+        return (lease.holder in dead and is_watched) or lease.deadline < seen.now
 
     def _declare_lost(self, lease: Lease, *, seen: Outlook) -> bool:
         """A claim from before an outage goes back uncounted: its holder may have ended it in the second that Redis

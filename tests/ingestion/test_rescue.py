@@ -246,7 +246,7 @@ def test_a_look_that_its_process_delivers_late_counts_for_nothing(services, swee
     jobs.processing(services)
     looked_at = services.notes.outlook().now
     clock.advance(3)
-    assert services.notes.missed_for({"nobody"}, looked_at=looked_at) == {"nobody": 0}
+    assert services.notes.missed_for({"nobody": 0}, looked_at=looked_at) == {"nobody": 0}
     assert not redis.hexists("ingest:missed", "nobody")
 
 
@@ -269,7 +269,7 @@ def test_a_look_proves_nothing_about_the_time_before_it(services, sweep, clients
     jobs.processing(services, holder="worker.away")
     looked_at = services.notes.outlook().now
     clock.advance(1.4)
-    assert services.notes.missed_for({"worker.away"}, looked_at=looked_at) == {"worker.away": 0}
+    assert services.notes.missed_for({"worker.away": 0}, looked_at=looked_at) == {"worker.away": 0}
     clock.advance(0.1)
     assert sweep.run().rescued == 0
     assert watch(sweep, clock, 1.5) == 0
@@ -283,7 +283,7 @@ def test_a_look_that_a_later_one_has_overtaken_counts_for_nothing(services, swee
     clients.append("worker.back")
     watch(sweep, clock, EVERY_SECONDS)
     clients.remove("worker.back")
-    assert services.notes.missed_for({"worker.back"}, looked_at=looked_at) == {"worker.back": 0}
+    assert services.notes.missed_for({"worker.back": 0}, looked_at=looked_at) == {"worker.back": 0}
     assert watch(sweep, clock, 2) == 0
     assert watch(sweep, clock, EVERY_SECONDS) == 1
 
@@ -295,6 +295,18 @@ def test_who_renews_its_claim_lives_even_if_nobody_sees_its_name(services, sweep
         assert watch(sweep, clock, 1) == 0
         assert services.jobs.renew(job.id, token=job.claim.token, holder=job.claim.holder)
     assert watch(sweep, clock, 2.5) == 1
+
+
+def test_who_renewed_between_two_looks_is_missed_anew(services, sweep, clients, clock):
+    job = jobs.processing(services)
+    clients.clear()
+    watch(sweep, clock, 1)
+    clock.advance(0.1)
+    assert services.jobs.renew(job.id, token=job.claim.token, holder=job.claim.holder)
+    clock.advance(1.3)
+    assert sweep.run().rescued == 0
+    assert watch(sweep, clock, 1.5) == 0
+    assert watch(sweep, clock, EVERY_SECONDS) == 1
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_from_finding_who_is_dead(services, sweep, clients, clock):
