@@ -15,7 +15,7 @@ Program = Callable[[Services], object]
 class Cast:
     """Who plays. `faults` is how many crashes (and, with `lost`, lost answers) there may be in one schedule.
 
-    `still` says that nobody takes stored uploads away, `loses_bytes` that somebody does who must not.
+    `loses_bytes` says that somebody takes stored uploads away who must not.
     """
 
     name: str
@@ -23,7 +23,6 @@ class Cast:
     actors: Mapping[str, Program]
     faults: int = 1
     lost: bool = False
-    still: bool = False
     loses_bytes: bool = False
     promises: Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[str]] | None = None
 
