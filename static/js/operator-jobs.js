@@ -64,8 +64,8 @@ function filterOf(form) {
   return { ...rest, ...(status && { status }), ...(code ? { code } : status === "failed" && { withoutCode: "cancelled" }) };
 }
 
-/** The list that `limit` asks for, page by page. */
-async function read(filter, limit) {
+/** The list that `limit` asks for, page by page, for as long as it is wanted: a rare name among a million jobs takes a thousand. */
+async function read(filter, limit, isWanted) {
   const jobs = [];
   let cursor = null;
   do {
@@ -73,7 +73,7 @@ async function read(filter, limit) {
     const page = await getJson(`/api/ingest/jobs?${query}`);
     jobs.push(...page.jobs);
     cursor = page.nextCursor;
-  } while (cursor && jobs.length < limit);
+  } while (cursor && jobs.length < limit && isWanted());
   return { jobs, hasMore: Boolean(cursor) };
 }
 
@@ -83,6 +83,7 @@ export function jobsTable({ form, table, more, bulk, ask, alarm, now, onFilter }
   const boxes = () => [...body.querySelectorAll("input:checked")];
   let limit = PAGE;
   let latest = 0;
+  let reading = null;
   let typing = null;
 
   /** Whom the buttons above the list are about; never everything. */
@@ -104,7 +105,10 @@ export function jobsTable({ form, table, more, bulk, ask, alarm, now, onFilter }
 
   async function refresh() {
     const mine = ++latest;
-    const { jobs, hasMore } = await read(filterOf(form), limit);
+    reading = mine;
+    const { jobs, hasMore } = await read(filterOf(form), limit, () => mine === latest).finally(() => {
+      if (reading === mine) reading = null;
+    });
     // A filter changed meanwhile: the later answer stands.
     if (mine !== latest) return;
     const focused = body.contains(document.activeElement) ? document.activeElement : null;
@@ -169,6 +173,7 @@ export function jobsTable({ form, table, more, bulk, ask, alarm, now, onFilter }
   onFilter(filterOf(form));
   return {
     refresh,
+    isReading: () => reading !== null,
     filter: () => filterOf(form),
     only(filter) {
       choose(filter);

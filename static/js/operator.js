@@ -82,12 +82,16 @@ function take(numbers) {
 }
 
 let waitsToLook = null;
-/** At most every two seconds, however much happens. */
+/** At most every two seconds, however much happens, and not while a list is read that takes longer: it would never be shown. */
 function lookAtJobs() {
   waitsToLook ??= setTimeout(async () => {
     waitsToLook = null;
     if (isHeld()) return;
     jobsAt = Date.now();
+    if (jobs.isReading()) {
+      lookAtJobs();
+      return;
+    }
     await jobs.refresh().catch(complain);
     jobsAt = Date.now();
   }, Math.max(0, jobsAt + JOBS_EVERY - Date.now()));
@@ -129,7 +133,7 @@ async function refresh() {
   try {
     take(await getJson("/api/admin/queue"));
     jobsAt = Date.now();
-    if (!isHeld()) await jobs.refresh();
+    if (!isHeld() && !jobs.isReading()) await jobs.refresh();
   } catch (refused) {
     complain(refused);
   }

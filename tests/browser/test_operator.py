@@ -203,6 +203,38 @@ def test_a_large_act_is_stopped_between_two_slices(operator: Page, service: Serv
     expect(operator.locator('#jobs .mark[data-state="pending"]')).to_have_count(2)
 
 
+def test_a_search_that_another_one_follows_asks_no_further(operator: Page, service: Service) -> None:
+    until_ended(service, send(service, "follows.txt"))
+    held: list[Route] = []
+    operator.route(re.compile("/api/ingest/jobs[?].*q=rare"), lambda route: held.append(route))
+    with operator.expect_request(re.compile("q=rare")):
+        only(operator, "rare")
+    only(operator, "follows")
+    expect_job(operator, "follows.txt", "completed")
+    asked = [*held]
+    for route in asked:
+        route.fulfill(json={"success": True, "jobs": [], "nextCursor": "further"})
+    with operator.expect_response(re.compile("q=other")):
+        only(operator, "other")
+    assert held == asked != []
+
+
+def test_news_does_not_take_the_place_of_a_list_that_is_being_read(operator: Page, service: Service) -> None:
+    until_ended(service, send(service, "short.txt"))
+    held: list[Route] = []
+    operator.clock.install()
+    operator.reload()
+    expect_job(operator, "short.txt", "completed")
+    operator.route(re.compile("/api/ingest/jobs[?].*q=long"), lambda route: held.append(route))
+    with operator.expect_request(re.compile("q=long")):
+        only(operator, "long")
+    for _ in range(2):  # the list would be looked at now and then, with the history
+        with operator.expect_response(re.compile("/api/admin/history")):
+            operator.clock.fast_forward(60_000)
+    held[0].continue_()
+    expect(job_row(operator, "short.txt")).to_have_count(0)
+
+
 def test_nothing_is_done_to_all_jobs_at_once(operator: Page) -> None:
     operator.get_by_role("button", name="Delete…").click()
     expect(operator.get_by_role("alert").filter(has_text="Nothing is done to all jobs")).to_be_visible()
