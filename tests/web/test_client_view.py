@@ -130,10 +130,12 @@ def test_a_change_whose_ring_was_lost_is_told_with_the_next_sign_of_life(
 def test_a_redis_that_came_back_older_is_followed(services: Services, log: EventLog, clock, monkeypatch):
     """The same version with another content: what was told is not true any more."""
     job = claim(services, accept(services))
+    key = f"ingest:job:{job.id}"
+    earlier = services.redis.hgetall(key)
     watching = Watching(services, log, progress(services, job, 5).id)
     watching.next()
-    services.redis.hset(f"ingest:job:{job.id}", "version", job.version)  # the last second is lost
-    services.redis.delete(f"ingest:log:{job.id}")
+    services.redis.delete(key, f"ingest:log:{job.id}")  # the last second is lost
+    services.redis.hset(key, mapping=earlier)
     clock.now += 1000
     change(services, job, job.failed(Failure.of("corrupt_document"), now=clock.now, policy=services.policy))
     monkeypatch.setattr(client_view, "HEARTBEAT", 0.01)
