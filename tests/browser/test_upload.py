@@ -181,7 +181,9 @@ def test_leaving_is_asked_about_only_while_an_upload_is_on_its_way(page: Page) -
 
 
 def test_the_keyboard_alone_is_enough(page: Page) -> None:
-    page.on("filechooser", lambda _: None)  # asked for in time: the browser's own dialog would keep all that follow away
+    page.on(
+        "filechooser", lambda _: None
+    )  # asked for in time: the browser's own dialog would keep all that follow away
     page.locator("body").press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     for _ in range(4):
