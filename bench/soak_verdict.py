@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -66,7 +66,7 @@ def judge(services: Services, known: Told, diary: Diary) -> Verdict:
     report = check(services, accepted=alive, texts={})
     verdict = Verdict(jobs=report.jobs)
     if report.violations:
-        verdict.violations += lines_of(services, report)
+        verdict.violations += _each_with_its_history(lines_of(services, report))
     undone = {what: count for what, count in report.unfinished.items() if "deliveries" not in what}
     if undone:
         verdict.violations.append(f"not drained: {told(undone)}")
@@ -89,6 +89,16 @@ def judge(services: Services, known: Told, diary: Diary) -> Verdict:
     verdict.violations += [f"one key made {len(ids)} jobs: {', '.join(ids)}" for ids in by_key.values() if len(ids) > 1]
     verdict.statuses, verdict.noticed, verdict.recovery = dict(statuses), dict(noticed), dict(recovery)
     return verdict
+
+
+def _each_with_its_history(lines: Iterable[str]) -> Iterator[str]:
+    """A violation is one, however long the history of its job; the last line only counts them."""
+    told: list[str] = []
+    for line in lines:
+        if told and not line.startswith(" "):
+            yield "\n".join(told)
+            told = []
+        told.append(line)
 
 
 def _ended_wrongly(job: Job, known: Told) -> Iterator[str]:

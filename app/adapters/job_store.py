@@ -262,11 +262,9 @@ class JobStore:
             job_id for status in ("completed", "failed") for job_id in self._range(f"ended:{status}", limit, until=when)
         ][:limit]
 
-    def tombs(self, limit: int = 200, *, offset: int = 0) -> list[tuple[str, int]]:
-        """Deleted jobs with the time of their deletion, oldest first."""
-        with translated():
-            rows: Any = self._redis.zrange(f"{PREFIX}tombs", offset, offset + limit - 1, withscores=True)
-        return [(job_id.decode(), int(at)) for job_id, at in rows]
+    def tombs(self, *, until: int, limit: int = 200) -> list[str]:
+        """Jobs that were deleted before that time (ms), the oldest first."""
+        return self._range("tombs", limit, until=until)
 
     def forget_tombs(self, job_ids: Iterable[str]) -> None:
         self._remove("tombs", job_ids)

@@ -19,7 +19,7 @@ RESTORE_AFTER = 60.0
 PRUNE_RESULT_AFTER = 3_600.0
 #: Unfinished files of broken uploads go a day after their last write (seconds).
 PRUNE_PARTIAL_AFTER = 86_400.0
-#: A tombstone stays until its bytes are seen gone, and two days more (ms).
+#: A tombstone stays for two days, and then until its bytes are seen gone (ms).
 TOMB_LIFE_MS = 2 * 86_400_000
 
 log = structlog.get_logger()
@@ -36,16 +36,20 @@ def keep_house(services: Services) -> int:
 
 
 def look_at_uploads(services: Services, installation: str, *, older_than: float = RESTORE_AFTER) -> int:
-    """The next slice of uploads: those without a record become waiting jobs again (gives how many), and what was stored
-    once more after its job was completed goes: the sweep had removed it before, and does not look again."""
+    """The next slice of uploads. Those without a record become waiting jobs again (gives how many). Those of deleted jobs
+    go, whose deletion was killed half way; and what was stored once more after its job was completed: the sweep had
+    removed it before, and does not look again."""
     uploads = services.blobs.list_uploads(services.notes.cursor("uploads"), SLICE)
     records = services.jobs.get_many([upload.job_id for upload in uploads])
-    old = [pair for pair in zip(uploads, records, strict=True) if pair[0].age_seconds >= older_than]
-    for upload, record in old:
-        if record is not None and _is_spent(services, record):
+    alone = [upload for upload, record in zip(uploads, records, strict=True) if record is None]
+    buried = services.jobs.buried([upload.job_id for upload in alone])
+    spent = {job.id for job in records if job is not None and _is_spent(services, job)}
+    for upload in uploads:
+        if upload.job_id in buried or (upload.job_id in spent and upload.age_seconds >= older_than):
             services.blobs.delete_upload(upload.job_id)
-    oldest_first = sorted(old, key=lambda pair: -pair[0].age_seconds)  # as they came in: so the line gives its places
-    count = _restore_all(services, [upload.job_id for upload, record in oldest_first if record is None], installation)
+    lost = [upload for upload in alone if upload.job_id not in buried and upload.age_seconds >= older_than]
+    oldest_first = sorted(lost, key=lambda upload: -upload.age_seconds)  # as they came in: so the line gives its places
+    count = _restore_all(services, [upload.job_id for upload in oldest_first], installation)
     services.notes.move_cursor("uploads", _next_start([upload.job_id for upload in uploads]))
     return count
 
@@ -109,14 +113,13 @@ def _next_start(slice_ids: list[str]) -> str:
 
 
 def bury_deeper(services: Services) -> None:
-    """Tombstones: the upload goes, and two days later the stone; results without a record are pruned on their own."""
-    now = services.jobs.now()
+    """Tombstones that have stood long enough; a last time their bytes are removed, whoever may have brought them since."""
+    oldest = services.jobs.tombs(until=services.jobs.now() - TOMB_LIFE_MS, limit=SLICE)
     done = []
-    for job_id, buried_at in services.jobs.tombs(SLICE):
+    for job_id in oldest:
         try:
             services.blobs.delete_upload(job_id)
         except IngestError:
             continue
-        if now - buried_at > TOMB_LIFE_MS:
-            done.append(job_id)
+        done.append(job_id)
     services.jobs.forget_tombs(done)

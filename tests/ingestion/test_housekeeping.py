@@ -6,10 +6,11 @@ import time
 import pytest
 
 from app.adapters.result_file import ResultWriter
+from app.domain.ids import new_job_id
 from app.domain.job import JobStatus, Priority
 from app.errors import QueueUnavailable
 from app.ingestion.cancel import delete
-from app.ingestion.housekeeping import TOMB_LIFE_MS, bury_deeper, keep_house, look_at_uploads, prune_results
+from app.ingestion.housekeeping import SLICE, TOMB_LIFE_MS, bury_deeper, keep_house, look_at_uploads, prune_results
 from app.ingestion.process import process_next
 from app.ingestion.rebuild import rebuild
 from tests.jobs_in_states import completed
@@ -100,6 +101,16 @@ def test_a_result_that_is_about_to_be_committed_is_left_alone(services, parser, 
         ResultWriter(sink).finish({"pages": 0})
     age(services, 4_000)
     assert prune_results(services) == 0
+
+
+def test_the_upload_of_a_deleted_job_goes_however_many_were_deleted_before_it(services, upload, redis, clock):
+    """The process that deleted it was killed between record and bytes; before it stand more stones than one batch reads."""
+    job = upload()
+    redis.zadd("ingest:tombs", {new_job_id(): clock.now - 1_000 + n for n in range(SLICE)})
+    services.jobs.bury(job.id)
+    keep_house(services)
+    assert services.blobs.manifest(job.id) is None
+    assert services.jobs.is_buried(job.id)
 
 
 def test_a_tombstone_goes_two_days_after_the_deletion(services, upload, clock):
