@@ -74,34 +74,42 @@ class NewestFirst:
 
     def _last_waiting(self, row: Position) -> Position:
         """Where thousands wait they stand one behind the other: the last of those behind which nothing else was created.
-        It has as many of other states in front of it as the one from which it is looked for, and is found by halves."""
-        start, last = self._others_before(row[1]), row
-        if start is None:
+        It is found by halves, each counted at one moment: meanwhile others come, and go, in front of both."""
+        rank, size = self._rank_and_size(row[1])
+        if rank is None:
             return row
-        low, high = start[0] + 1, self._size(_PENDING) - 1
+        last, low, high = row, rank + 1, size - 1
         while low <= high:
             middle = (low + high) // 2
             with translated():
                 found: Any = self._redis.zrange(f"{PREFIX}{_PENDING}", middle, middle, desc=True, withscores=True)
-            there = self._others_before(found[0][0]) if found else None
-            if there and there[1] == start[1]:
-                last, low = (int(found[0][1]), found[0][0].decode()), middle + 1
+            there = (int(found[0][1]), found[0][0].decode()) if found else None
+            if there and there >= last:  # it was moved on by those that came
+                low = middle + 1
+            elif there and self._only_waiting_between(row[1], there[1]):
+                last, low = there, middle + 1
             else:
                 high = middle - 1
         return last
 
-    def _others_before(self, job_id: str | bytes) -> tuple[int, int] | None:
-        """How many that wait, and how many others, are newer than one that waits; None where it does not."""
+    def _rank_and_size(self, job_id: str) -> tuple[int | None, int]:
+        """How many that wait are newer than this one (None where it does not wait), and how many wait."""
+        with translated():
+            pipe: Any = self._redis.pipeline(transaction=False)
+            pipe.zrevrank(f"{PREFIX}{_PENDING}", job_id)
+            pipe.zcard(f"{PREFIX}{_PENDING}")
+            rank, size = pipe.execute()
+        return rank, int(size)
+
+    def _only_waiting_between(self, newer: str, older: str) -> bool:
+        """Whether both wait, and whatever was created between them."""
         with translated():
             pipe: Any = self._redis.pipeline(transaction=True)
-            pipe.zrevrank(f"{PREFIX}{ALL}", job_id)
-            pipe.zrevrank(f"{PREFIX}{_PENDING}", job_id)
-            among_all, rank = pipe.execute()
-        return None if rank is None or among_all is None else (rank, among_all - rank)
-
-    def _size(self, place: str) -> int:
-        with translated():
-            return int(self._redis.zcard(f"{PREFIX}{place}"))
+            for job_id in (newer, older):
+                pipe.zrevrank(f"{PREFIX}{ALL}", job_id)
+                pipe.zrevrank(f"{PREFIX}{_PENDING}", job_id)
+            ranks = pipe.execute()
+        return None not in ranks and ranks[2] - ranks[0] == ranks[3] - ranks[1]
 
     def _is_worth_sorting(self, place: str, wanted: int | None) -> bool:
         """Sorting takes all of the set; among all jobs so many are found by passing over as many as there are for each of

@@ -55,6 +55,43 @@ def test_a_long_line_of_waiting_jobs_is_passed_over_by_halves(services, rows, re
     assert len(found) - len(done) <= 4
 
 
+@pytest.fixture
+def meanwhile(redis, monkeypatch):
+    """What happens before the first look at the middle of the waiting."""
+
+    def set_up(happens):
+        look = redis.zrange
+
+        def looked(*args, **options):
+            monkeypatch.setattr(redis, "zrange", look)
+            happens()
+            return look(*args, **options)
+
+        monkeypatch.setattr(redis, "zrange", looked)
+        monkeypatch.setattr(newest_first, "SLICE", 4)
+        monkeypatch.setattr(newest_first, "SMALL_SET", 0)
+
+    return set_up
+
+
+def test_no_job_is_passed_over_when_a_newer_one_goes_meanwhile(services, rows, clock, meanwhile):
+    newest, wanted = (completed(services, now=clock() + at, priority=Priority.LOW).id for at in (100, 50))
+    for n in (*range(9), *range(60, 69)):
+        pending(services, now=clock() + n)
+    meanwhile(lambda: services.jobs.bury(newest))
+    assert wanted in rows("ended:completed", all_wanted=True)
+
+
+def test_jobs_that_come_meanwhile_do_not_lead_back(services, redis, clock, meanwhile):
+    wanted = completed(services, now=clock() + 50, priority=Priority.LOW)
+    for n in (*range(9), *range(60, 69)):
+        pending(services, now=clock() + n)
+    meanwhile(lambda: [pending(services, now=clock() + 100 + n) for n in range(20)])
+    found = list(NewestFirst(redis).rows(["ended:completed"], None, first=2, all_wanted=True))
+    assert found == sorted(set(found), reverse=True)
+    assert (wanted.created_at, wanted.id) in found
+
+
 def test_several_sets_are_one_list(services, rows, clock):
     done = [completed(services, now=clock() + 2 * n).id for n in range(3)]
     waits = [pending(services, now=clock() + 2 * n + 1).id for n in range(3)]
