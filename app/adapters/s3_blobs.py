@@ -76,9 +76,18 @@ class S3Blobs:
         """Raises ``blob_corrupt`` if the bytes are not those of the manifest, also when fetched a second time."""
         key = upload_at(job_id)
         with self.spool.named() as (path, fd):
-            if not self._fetched(key, fd) and not self._fetched(key, fd):
+            if not self._fetched_once(key, fd) and not self._fetched(key, fd):
                 raise StorageFailed("blob_corrupt")
             yield path
+
+    def _fetched_once(self, key: str, fd: int) -> bool:
+        """False, too, where it became another object in between: a priority was noted in it, or it was stored again."""
+        try:
+            return self._fetched(key, fd)
+        except StorageFailed as error:
+            if error.code != "blob_corrupt":
+                raise
+            return False
 
     def _fetched(self, key: str, fd: int) -> bool:
         digest = hashlib.sha256()

@@ -163,10 +163,14 @@ class S3Client:
         """The object that was seen as `head` has these besides; refused where it has gone, or is another one by now."""
         source = CopySource(self._bucket, key, match_etag=head.etag.strip('"'))
         given: dict[str, Any] = {**head.metadata, **metadata, "Content-Type": _CONTENT_TYPE}
-        self.asked(
-            lambda: self._minio.copy_object(self._bucket, key, source, metadata=given, metadata_directive=REPLACE),
-            caller,
-        )
+
+        def step() -> None:
+            try:
+                self._minio.copy_object(self._bucket, key, source, metadata=given, metadata_directive=REPLACE)
+            except ValueError as error:  # a copy, too, may be answered with 200 and an error in it
+                raise Refusal(CONNECTION, meaning_of(CONNECTION)) from error
+
+        self.asked(step, caller)
 
     # ---- reading ----------------------------------------------------------------------------------------------
 

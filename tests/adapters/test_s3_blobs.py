@@ -12,6 +12,7 @@ import pytest
 import trustme
 from minio.error import S3Error, ServerError
 from pydantic import SecretStr
+from urllib3 import HTTPResponse
 
 from app.adapters.breaker import FAILURES, Breaker
 from app.adapters.s3_blobs import S3Blobs, open_s3_blobs
@@ -365,6 +366,36 @@ def test_a_priority_of_another_object_than_was_read_is_not_noted(minio, tmp_path
         blobs.note_priority(manifest.job_id, "low")
     monkeypatch.undo()
     assert blobs.manifest(manifest.job_id) == manifest_of(b"others", manifest.job_id)
+
+
+def test_a_copy_that_is_answered_with_200_and_an_error_is_a_refusal_like_others(moto, tmp_path, monkeypatch):
+    blobs = over(moto, tmp_path)
+    manifest, execute = put(blobs), blobs.client._minio._execute
+
+    def half_said(method, *args, **given):
+        if method != "PUT":
+            return execute(method, *args, **given)
+        return HTTPResponse(b"<Error><Code>InternalError</Code></Error>", status=200)
+
+    monkeypatch.setattr(blobs.client._minio, "_execute", half_said)
+    with pytest.raises(StorageUnavailable):
+        blobs.note_priority(manifest.job_id, "low")
+
+
+def test_an_upload_that_is_copied_onto_itself_while_it_is_fetched_is_fetched_once_more(blobs, line):
+    """A priority is noted by such a copy, which may give the same bytes another tag; a broken line then meets that one."""
+    data = bytes(400_000)
+    manifest = put(blobs, data)
+    line.meets(proxy.cut_down(200_000), times=1)
+    fetch = blobs.client.open
+
+    def overtaken(key, headers):
+        if "If-Match" in headers:
+            headers = {**headers, "If-Match": '"of-the-object-before"'}
+        return fetch(key, headers)
+
+    blobs.client.open = overtaken
+    assert bytes_of(blobs, manifest.job_id) == data
 
 
 def test_bytes_that_change_on_the_way_are_fetched_once_more(blobs, line):
