@@ -27,6 +27,8 @@ from app.errors import CATALOGUE
 
 #: The shape of the stored record. A record with a higher number was written by a newer version and is left alone.
 SCHEMA = 1
+#: The percentage that a job shows at most as long as it is not completed.
+MOST_BEFORE_THE_END = 99
 #: How many past attempts a record remembers.
 MAX_HISTORY = 50
 
@@ -214,7 +216,7 @@ class Job:
         ahead = progress.pages_done >= mark.pages_done
         kept = replace(
             progress,
-            percentage=max(mark.percentage, min(progress.percentage, 99)),
+            percentage=max(mark.percentage, min(progress.percentage, MOST_BEFORE_THE_END)),
             pages_done=max(mark.pages_done, progress.pages_done),
             pages_total=progress.pages_total or mark.pages_total,
             details=progress.details if ahead else mark.details,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from app.adapters.job_store import JobStore
-from app.domain.job import Job, Progress
+from app.domain.job import MOST_BEFORE_THE_END, Job, Progress
 from app.errors import QueueUnavailable
 
 RENEW_SECONDS = 1.0
@@ -75,7 +75,7 @@ class Holding:
 
     def _write_progress(self) -> None:
         latest = self._latest
-        if latest is None or latest.percentage <= self._job.progress.percentage:
+        if latest is None or min(latest.percentage, MOST_BEFORE_THE_END) <= self._job.progress.percentage:
             return
         if not self._replace(lambda job, now: job.progressed(latest, now=now)):
             self.gone = True

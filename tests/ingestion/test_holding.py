@@ -31,6 +31,14 @@ def test_progress_is_written_once_a_percent(services, holding):
     assert services.jobs.get(holding.job.id).version == 4  # added, claimed, and two steps
 
 
+def test_a_last_page_is_written_once_while_its_result_is_stored(services, holding):
+    for _ in range(3):
+        holding.report(progress(100))
+        holding.tick()
+    job = services.jobs.get(holding.job.id)
+    assert (job.version, job.progress.percentage) == (3, 99)  # added, claimed, and one step
+
+
 def test_a_cancel_is_noticed_and_stops_the_parser(services, holding, stopped):
     cancel(services, holding.job.id)
     holding.report(progress(5))
