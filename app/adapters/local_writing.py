@@ -60,16 +60,16 @@ class LocalUpload:
         sidecar = self._folders.written(manifest.to_json())
         try:
             with self._folders.locked_uploads() as folder:
-                self._make_room_for(manifest)
-                sidecar.replace(self._folders.sidecar(manifest.job_id))
+                if not self._is_stored(manifest):  # else a priority may have been noted in it since
+                    sidecar.replace(self._folders.sidecar(manifest.job_id))
                 self._path.replace(self._folders.upload(manifest.job_id))
                 fcntl.flock(folder, fcntl.LOCK_UN)  # others need not wait for the disk
                 os.fsync(folder)
         finally:
             sidecar.unlink(missing_ok=True)
 
-    def _make_room_for(self, manifest: Manifest) -> None:
-        """What is no whole upload goes first: a crash may leave nothing, but never a mixed pair."""
+    def _is_stored(self, manifest: Manifest) -> bool:
+        """Is this very upload there? What is no whole one goes first: a crash may leave nothing, but never a mixed pair."""
         try:
             earlier = self._stored(manifest.job_id)
         except StorageFailed:
@@ -78,6 +78,7 @@ class LocalUpload:
             self._folders.upload(manifest.job_id).unlink(missing_ok=True)
         elif not earlier.tells_of(manifest):
             raise ValidationFailed("idempotency_mismatch")
+        return earlier is not None
 
     def discard(self) -> None:
         self._close()

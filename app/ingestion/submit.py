@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -84,7 +85,7 @@ class Intake:
         except QueueUnavailable:
             self._queue_left = True
             raise
-        if not manifest_of(added).tells_of(manifest_of(job)):  # it ended while ours was held up, and its bytes had gone
+        if not _is_same(added, job):  # it ended while ours was held up, and its bytes had gone
             raise ValidationFailed("idempotency_mismatch")
         return added
 
@@ -129,6 +130,11 @@ class Intake:
         if surplus >= 0:
             jobs = surplus + max(1, round(most * ROOM_TO_COME_BACK))
             raise QueueUnavailable("overloaded", retry_after=max(1, min(seconds_to_drain(self._services, jobs), 600)))
+
+
+def _is_same(there: Job, sent: Job) -> bool:
+    """Of a job that is there the priority may have been changed by hand: it says nothing of what was asked for."""
+    return manifest_of(replace(there, priority=sent.priority)).tells_of(manifest_of(sent))
 
 
 def manifest_of(job: Job) -> Manifest:

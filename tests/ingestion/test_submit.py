@@ -8,7 +8,7 @@ from app.adapters.idempotency import digest
 from app.adapters.worker_registry import WorkerInfo
 from app.domain.job import PRIORITIES, JobStatus, Priority
 from app.errors import QueueUnavailable, StorageUnavailable, ValidationFailed
-from app.ingestion.cancel import delete
+from app.ingestion.cancel import change_priority, delete
 from app.ingestion.process import process_next
 from app.ingestion.submit import Intake
 from tests import jobs_in_states as jobs
@@ -160,6 +160,22 @@ def test_an_upload_that_was_held_up_does_not_take_away_the_bytes_of_the_one_that
             )
     with services.blobs.upload_path(in_time.id) as path:
         assert path.read_bytes() == b"in time"
+
+
+def test_a_repeat_that_was_held_up_until_its_job_was_moved_is_known_and_takes_the_move_back_nowhere(
+    services, redis, upload
+):
+    late = Intake(services, idempotency_key="a-key")
+    redis.hset(f"ingest:idem:{digest('a-key')}", "until", "0")
+    job = upload(b"words", key="a-key")
+    change_priority(services, job.id, Priority.HIGH)
+    with late.open() as writer:
+        writer.write(b"words")
+        same = late.accept(
+            filename="a.txt", media_type="text/plain", priority=Priority.MEDIUM, user_id=None, writer=writer
+        )
+    assert (same.id, same.priority) == (job.id, Priority.HIGH)
+    assert services.blobs.manifest(job.id).moved_to == "high"
 
 
 def test_an_upload_that_was_held_up_past_the_end_of_the_job_is_told_so(services, redis, upload):
