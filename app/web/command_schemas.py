@@ -56,7 +56,7 @@ def _given(name: str) -> dict[str, JsonValue]:
 
 
 def _with_something_given(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [_given(name) for name in schema["properties"]]
+    schema["anyOf"] = [_given(name) for name in schema["properties"] if name != "withoutCode"]
 
 
 def _only(given: str, other: str) -> dict[str, JsonValue]:
@@ -95,7 +95,7 @@ class Cleanup(Sliced):
 
 
 class Filter(Document):
-    """Which jobs are meant: all that is given must hold, and something must be given."""
+    """Which jobs are meant: all that is given must hold, and something besides `withoutCode` must be given."""
 
     model_config = ConfigDict(json_schema_extra=_with_something_given)
 
@@ -111,7 +111,8 @@ class Filter(Document):
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
-        if not self.model_fields_set or all(getattr(self, name) is None for name in type(self).model_fields):
+        names = type(self).model_fields.keys() - {"without_code"}  # alone it could mean all jobs there are
+        if all(getattr(self, name) is None for name in names):
             raise ValueError("It should name at least one property of the jobs that are meant.")
         return self
 

@@ -38,6 +38,7 @@ def test_days_are_a_whole_number_from_1_to_3650(ask, days):
         ({"action": "delete", "filter": {}}, "filter"),
         ({"action": "delete", "filter": None, "jobIds": None}, None),
         ({"action": "delete", "filter": {"status": None}}, "filter"),
+        ({"action": "delete", "filter": {"withoutCode": "poison"}}, "filter"),
         ({"action": "delete", "filter": {"q": ""}}, "filter.q"),
         ({"action": "delete", "filter": {"stauts": "failed"}}, "filter"),
         ({"action": "delete", "filter": {"status": "failed", "userid": "ada"}}, "filter"),
