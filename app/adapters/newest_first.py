@@ -11,7 +11,7 @@ import redis
 
 from app.adapters.redis_client import PREFIX, translated
 
-#: How many are read at once, at most.
+#: How many are read at once, at most (more only where more than that were created in one millisecond).
 SLICE = 200
 #: A set that is not by creation is sorted where it holds at most that many, so that few among a million are found at once.
 SMALL_SET = 5_000
@@ -131,7 +131,7 @@ class NewestFirst:
                 _ask(pipe, place, after, size)
             answers = pipe.execute()
         return [
-            _part(answer, after, size) or self._next_part(place, after, SLICE, offset=size)
+            _part(answer, after, size) or self._next_part(place, after, 2 * size)
             for place, answer in zip(places, answers, strict=True)
         ]
 
@@ -144,15 +144,16 @@ class NewestFirst:
             rows, is_last = self._next_part(place, rows[-1], size)
             yield from rows
 
-    def _next_part(self, place: str, after: Position | None, size: int, *, offset: int = 0) -> _Part:
-        """Several jobs may have been created in the same millisecond, and all that was read stand before the position."""
+    def _next_part(self, place: str, after: Position | None, size: int) -> _Part:
+        """Several jobs may have been created in the same millisecond, and all that was read stand before the position:
+        then more are read from the first one on. Behind those that were read some would be left out where one of them goes."""
         while True:
             with translated():
-                answer = _ask(self._redis, place, after, size, offset=offset)
+                answer = _ask(self._redis, place, after, size)
             part = _part(answer, after, size)
             if part is not None:
                 return part
-            offset, size = offset + size, SLICE
+            size *= 2
 
     def _sorted(self, place: str, after: Position | None) -> list[Position]:
         """The set's own scores are ends or deadlines; the list is by creation."""
@@ -171,9 +172,9 @@ def parts(rows: Iterator[Position], *, first: int = SLICE) -> Iterator[list[Posi
         size = min(2 * size, SLICE)
 
 
-def _ask(client: Any, place: str, after: Position | None, size: int, *, offset: int = 0) -> Any:
+def _ask(client: Any, place: str, after: Position | None, size: int) -> Any:
     newest = after[0] if after else "+inf"
-    return client.zrevrangebyscore(f"{PREFIX}{place}", newest, "-inf", start=offset, num=size, withscores=True)
+    return client.zrevrangebyscore(f"{PREFIX}{place}", newest, "-inf", start=0, num=size, withscores=True)
 
 
 def _part(answer: Any, after: Position | None, size: int) -> _Part | None:

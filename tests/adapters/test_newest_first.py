@@ -24,6 +24,19 @@ def test_jobs_of_one_millisecond_are_each_told_once_however_few_are_read(service
         assert rows("pending", after=(clock(), job_id), first=first) == [*made[n + 1 :], older]
 
 
+def test_none_of_one_millisecond_is_left_out_when_one_before_it_goes(services, redis, clock, monkeypatch):
+    monkeypatch.setattr(newest_first, "SLICE", 4)
+    made = sorted(((clock(), pending(services).id) for _ in range(15)), reverse=True)
+    lists, look = NewestFirst(redis), NewestFirst._next_part
+
+    def one_goes(*args, **options):
+        services.jobs.bury(made[0][1])
+        return look(lists, *args, **options)
+
+    monkeypatch.setattr(lists, "_next_part", one_goes)
+    assert list(lists.rows(["pending"], made[3], first=4)) == made[4:]
+
+
 def test_a_set_that_is_not_by_creation_is_sorted_where_it_is_small(services, rows, clock):
     done = [completed(services, now=clock() + n, ended=clock() + 900 - n).id for n in range(3)]
     for n in range(9):
