@@ -24,9 +24,9 @@ from app.services import Services
 EVERY_SECONDS = 0.5
 #: While Redis is away: the sooner somebody sees it back, the fewer claims are taken for older than its return.
 AWAY_SECONDS = 0.1
-#: A holder that was missed among Redis's clients for that long, in look after look, is dead: two seconds, less what four
-#: turns may come early. One that lives and lost its connections is back at its next renewal, within a second.
-MISSED_MS = 1_900
+#: A holder that was missed among Redis's clients for that long, in look after look, is dead: four turns, less what they may
+#: come early and take themselves. One that lives and lost its connections is back at its next renewal, within a second.
+MISSED_MS = 1_750
 #: After a time in which nobody looked (Redis stood still, or all who sweep did) who had a claim has that long to come back.
 CALM_MS = 3_000
 #: Of a sweep, for removing what has done its duty; the rest is for the next one.
